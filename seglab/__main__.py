@@ -1,0 +1,181 @@
+"""Command line of the library.
+
+python -m seglab compare PHOTO… --out DIR [--label-space camvid-11|cityscapes-8]
+python -m seglab precompute
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from seglab.labels import SPACES
+from seglab.runs import RESULTS, RunError, RunStore, write_atomic
+
+EXPERIMENT = "camvid-architectures"
+
+
+def unique_stems(names: Sequence[str]) -> list[str]:
+    """Return a safe and unique file-name stem for each photo.
+
+    >>> unique_stems(["a/x.jpg", "b/x.png"])
+    ['x', 'x-2']
+    """
+    from seglab.images import safe_stem
+
+    seen: dict[str, int] = {}
+    stems = []
+    for name in names:
+        stem = safe_stem(name)
+        number = seen.get(stem.casefold(), 0) + 1
+        while number > 1 and f"{stem}-{number}".casefold() in seen:
+            number += 1
+        seen[stem.casefold()] = number
+        unique = stem if number == 1 else f"{stem}-{number}"
+        seen.setdefault(unique.casefold(), 1)
+        stems.append(unique)
+    return stems
+
+
+def load_segmenters(extra: Sequence[str], only: Sequence[str], engine: str, results: Path = RESULTS) -> dict[str, Any]:
+    """Load the bundled models and the user's own runs, by the name used in file names.
+
+    Raises:
+        ValueError: where a model cannot be loaded, or none is left.
+    """
+    from seglab.inference import Segmenter, bundled_runs
+
+    runs = bundled_runs(RunStore(results).servable(EXPERIMENT))
+    if unknown := [key for key in only if key not in runs]:
+        raise ValueError(f"expected --only out of {', '.join(runs) or 'no trained model'}, got {', '.join(unknown)}")
+    models: dict[str, Any] = {
+        key: Segmenter(run.folder, engine=engine)  # type: ignore[arg-type]
+        for key, run in runs.items()
+        if not only or key in only
+    }
+    for source in extra:
+        own = Segmenter(source, engine=engine)  # type: ignore[arg-type]
+        name = unique_stems([*models, Path(source).name])[-1]
+        models[name] = own
+    if not models:
+        raise ValueError(f"no trained model in results/{EXPERIMENT}; train one (README, 'Train') or give --model RUN")
+    return models
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Segment photos with every model and write masks, overlays and ``summary.json``."""
+    from seglab.comparison import mask_files, summary_row
+    from seglab.images import ImageError, open_photo
+
+    models = load_segmenters(args.model, args.only, args.engine)
+    space_key = args.label_space or default_space(models)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    rows: list[dict[str, Any]] = []
+    failed = 0
+    bar = tqdm(total=len(args.photos) * len(models), unit="mask", disable=None)
+    for path, stem in zip(args.photos, unique_stems(args.photos), strict=True):
+        try:
+            photo = open_photo(path)
+        except ImageError as error:
+            failed += 1
+            tqdm.write(f"{error}", file=sys.stderr)
+            rows.append({"photo": path, "model": None, "error": str(error)})
+            bar.update(len(models))
+            continue
+        for key, model in models.items():
+            try:
+                prediction = model.predict(photo.pixels, space_key, args.detail)
+                for name, data in mask_files(stem, key, photo.pixels, prediction).items():
+                    write_atomic(out / name, data)
+                rows.append(summary_row(path, key, model.run_name, prediction, photo.decode_ms))
+            except (ValueError, RuntimeError, MemoryError) as error:
+                failed += 1
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                tqdm.write(f"{photo.name}: {key}: {reason}", file=sys.stderr)
+                rows.append({"photo": path, "model": key, "error": reason})
+            bar.update()
+    bar.close()
+    text = json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    write_atomic(out / "summary.json", text.encode(errors="backslashreplace"))  # a file name need not be UTF-8
+    done = len([row for row in rows if "error" not in row])
+    print(
+        f"{done} masks of {len(args.photos)} photos by {len(models)} models in {out}"
+        + (f"; {failed} failed" * bool(failed))
+    )
+    return 1 if failed else 0
+
+
+def default_space(models: dict[str, Any]) -> str:
+    """Return the models' common label space: their own where it is one, else the eight groups."""
+    own = {model.label_space for model in models.values()}
+    return own.pop() if len(own) == 1 else "cityscapes-8"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m seglab", description=__doc__.splitlines()[0])
+    commands = parser.add_subparsers(required=True)
+    one = commands.add_parser("compare", help="segment photos with all models, without a browser")
+    one.add_argument("photos", nargs="+", metavar="PHOTO", help="JPEG, PNG, WebP, BMP or TIFF")
+    one.add_argument("--out", required=True, metavar="DIR", help="where masks, overlays and summary.json go")
+    one.add_argument("--label-space", choices=list(SPACES), help="default: the models' own")
+    one.add_argument(
+        "--model", action="append", default=[], metavar="RUN", help="add a run's folder or a published Mask2Former"
+    )
+    one.add_argument("--only", action="append", default=[], metavar="KEY", help="only this bundled model (repeatable)")
+    one.add_argument(
+        "--detail", choices=["standard", "high"], default="standard", help="high: twice the size, in tiles"
+    )
+    one.add_argument("--engine", choices=["auto", "openvino", "torch"], default="auto")
+    one.set_defaults(run=compare)
+    two = commands.add_parser("precompute", help="segment the sample scenes for the first screen")
+    two.add_argument("--redraw", action="store_true", help="draw the scenes anew first")
+    two.set_defaults(run=precompute)
+    three = commands.add_parser("models-table", help="print the README's table of bundled models from their records")
+    three.add_argument("--write", action="store_true", help="put it into README.md")
+    three.set_defaults(run=print_models_table)
+    args = parser.parse_args(argv)
+    try:
+        code: int = args.run(args)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except (RunError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def precompute(args: argparse.Namespace) -> int:
+    """Segment the samples with every bundled model and store the answers beside the weights' hashes."""
+    from seglab.samples import make_samples, precompute_samples
+
+    if args.redraw:
+        make_samples()
+    written = precompute_samples(load_segmenters([], [], "auto"))
+    print(f"{written} answers stored")
+    return 0
+
+
+def print_models_table(args: argparse.Namespace) -> int:
+    """Print the table of bundled models; with ``--write`` put it into the README."""
+    from seglab.inference import bundled_runs
+    from seglab.tables import models_table, write_readme
+
+    runs = list(bundled_runs(RunStore(RESULTS).servable(EXPERIMENT)).values())
+    if not runs:
+        raise ValueError(f"no finished run with weights in results/{EXPERIMENT}")
+    table = models_table(runs)
+    print(table)
+    if args.write:
+        write_readme(Path(__file__).resolve().parent.parent / "README.md", table)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""Cityscapes in its own layout: ``leftImg8bit/<split>/<city>/*.png`` and ``gtFine/<split>/<city>/*.png``.
+
+Masks may be ``*_gtFine_labelIds.png`` (raw ids) or ``*_gtFine_labelTrainIds.png``; a table maps them to 19 classes or 8
+groups. Cityscapes cannot be redistributed: users bring it. Source: Cordts et al., CVPR 2016.
+"""
+
+from pathlib import Path
+
+from seglab import labels
+from seglab.data import Sample, fingerprint_files
+from seglab.data.camvid import check_ids, read_pair
+
+_IMAGE = "_leftImg8bit"
+
+
+class Cityscapes:
+    """One split of Cityscapes.
+
+    Args:
+        root: folder that holds ``leftImg8bit`` and ``gtFine``.
+        split: ``train``, ``val`` or ``test``.
+        label_space: ``cityscapes-19`` or ``cityscapes-8``.
+
+    Raises:
+        ValueError: where the layout or a mask is missing.
+    """
+
+    name = "cityscapes"
+
+    def __init__(self, root: Path, split: str, label_space: str = "cityscapes-19") -> None:
+        if label_space not in ("cityscapes-19", "cityscapes-8"):
+            raise ValueError(f"expected cityscapes-19 or cityscapes-8 for Cityscapes, got {label_space!r}")
+        images = Path(root) / "leftImg8bit" / split
+        if not images.is_dir():
+            raise ValueError(f"expected Cityscapes under {root}, found no folder {images}; pass --data DIR")
+        self.split, self.label_space = split, label_space
+        self.pairs: list[tuple[str, Path, Path]] = []
+        for image in sorted(images.glob(f"*/*{_IMAGE}.*")):
+            stem = image.stem.removesuffix(_IMAGE)
+            folder = Path(root) / "gtFine" / split / image.parent.name
+            found = [folder / f"{stem}_gtFine_{kind}.png" for kind in ("labelIds", "labelTrainIds")]
+            mask = next((m for m in found if m.is_file()), None)
+            if mask is None:
+                raise ValueError(f"expected a mask {found[0].name} or {found[1].name} in {folder}, found neither")
+            self.pairs.append((stem, image, mask))
+        if not self.pairs:
+            raise ValueError(f"expected images named *{_IMAGE}.png in the city folders of {images}, found none")
+        self.stems = [stem for stem, _, _ in self.pairs]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        _, image_path, mask_path = self.pairs[index]
+        image, mask = read_pair(image_path, mask_path)
+        if mask_path.stem.endswith("labelTrainIds"):
+            check_ids(mask, 19, mask_path)
+            return image, labels.remap(mask, "cityscapes-19", self.label_space)
+        check_ids(mask, 34, mask_path)
+        return image, labels.remap(mask, "cityscapes-labelids", self.label_space)
+
+    def fingerprint(self) -> str:
+        """Return the split's fingerprint: SHA-256 over sorted stems and file hashes."""
+        return fingerprint_files(self.pairs)

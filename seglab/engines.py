@@ -1,0 +1,189 @@
+"""What turns a normalised image into class scores: OpenVINO on the CPU, torch as the reference and for CUDA.
+
+Both take ``(1, 3, H, W)`` float32, H and W multiples of 32, and give ``(C, H, W)`` float32 scores that sum to 1 over C.
+"""
+
+import contextlib
+import importlib
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from seglab.models import QueryModel
+from seglab.models.dense import score_dense
+from seglab.models.mask2former import QueryOutput, query_scores, symbolic_sizes
+
+EngineName = Literal["auto", "openvino", "torch"]
+Array = NDArray[np.float32]
+_COMPILED_SHAPES = 3  # compiled shapes kept per model; each holds its own buffers
+_CACHED_SHAPES = 64  # compiled shapes kept on disk, of all models; some 20 MB each
+_CONVERTING = threading.Lock()
+
+log = logging.getLogger(__name__)
+
+
+def cache_folder() -> Path:
+    """Return where converted models are kept: ``$SEGLAB_CACHE``, else the user's cache folder."""
+    base = os.environ.get("SEGLAB_CACHE")
+    return Path(base) if base else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "seglab"
+
+
+class Scorer(nn.Module):
+    """A model with its post-processing: image in, scores at input size out, for dense and query models alike."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return ``(N, C, H, W)`` scores that sum to 1 over C."""
+        if isinstance(self.model, QueryModel):
+            answer: QueryOutput = self.model(image)
+            return query_scores(answer.class_logits, answer.mask_logits, image.shape[-2], image.shape[-1])
+        return score_dense(self.model(image))
+
+
+class Engine(Protocol):
+    """One loaded model, ready to score images."""
+
+    name: str
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Do what has to be done once per input shape, so that it is not timed as a forward pass."""
+        ...
+
+    def scores(self, image: Array) -> Array:
+        """Return ``(C, H, W)`` scores of a ``(1, 3, H, W)`` image."""
+        ...
+
+
+class TorchEngine:
+    """Eager fp32 torch: the reference, and the engine on CUDA."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self.name = f"torch {torch.__version__} ({self.device.type})"
+        self._scorer = Scorer(model).to(self.device).eval()
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Do nothing: eager torch takes any shape."""
+
+    def scores(self, image: Array) -> Array:
+        """Return ``(C, H, W)`` scores of a ``(1, 3, H, W)`` image."""
+        with torch.inference_mode():
+            out: Array = self._scorer(torch.from_numpy(image).to(self.device))[0].float().cpu().numpy()
+        return out
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO with its converter's telemetry off; none where it is not installed."""
+    # The converter sends usage statistics unless this package is absent; its own stub then takes over.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        return importlib.import_module("openvino")
+    except ImportError:
+        return None
+
+
+class OpenVINOEngine:
+    """A model converted once, cached on disk by ``key``, compiled per input shape.
+
+    Args:
+        model: called only where the cache has no converted model.
+        key: names weights and versions; equal keys share a cached conversion.
+        folder: the cache.
+
+    Raises:
+        RuntimeError: where OpenVINO is not installed or cannot convert the model.
+    """
+
+    def __init__(self, model: nn.Module, key: str, folder: Path | None = None) -> None:
+        ov = import_openvino()
+        if ov is None:
+            raise RuntimeError("OpenVINO is not installed")
+        self.name = f"OpenVINO {ov.__version__.split('-')[0]}"
+        folder = folder or cache_folder()
+        path = folder / f"{key}-{ov.__version__.split('-')[0]}-{torch.__version__}.xml"
+        self._core = ov.Core()
+        self._core.set_property({"CACHE_DIR": str(folder / "compiled")})
+        if not path.exists():
+            convert(ov, Scorer(model).eval(), path)
+        try:
+            self._graph = self._core.read_model(path)
+        except RuntimeError:  # a damaged cache entry: make it again
+            convert(ov, Scorer(model).eval(), path)
+            self._graph = self._core.read_model(path)
+        self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
+        _prune(folder / "compiled")
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Compile the model for this shape, if it is not yet."""
+        self._at(shape)
+
+    def _at(self, shape: tuple[int, ...]) -> Any:
+        if shape in self._compiled:
+            self._compiled.move_to_end(shape)
+            return self._compiled[shape]
+        graph = self._graph.clone()
+        graph.reshape(list(shape))
+        compiled = self._core.compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+        while len(self._compiled) >= _COMPILED_SHAPES:
+            self._compiled.popitem(last=False)
+        self._compiled[shape] = compiled
+        return compiled
+
+    def scores(self, image: Array) -> Array:
+        """Return ``(C, H, W)`` scores of a ``(1, 3, H, W)`` image."""
+        out: Array = self._at(image.shape)(image)[0][0]
+        return out.copy()
+
+
+def convert(ov: Any, scorer: nn.Module, path: Path) -> None:
+    """Convert a scorer to OpenVINO's format with free height and width, and store it atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _CONVERTING, symbolic_sizes(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the tracer's remarks on shapes; a test compares the result with torch
+        graph = ov.convert_model(scorer, example_input=torch.zeros(1, 3, 384, 512))
+        partial = path.with_name(f"{path.stem}-{os.getpid()}.xml")
+        ov.save_model(graph, partial, compress_to_fp16=False)
+        partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        partial.replace(path)
+
+
+def _prune(folder: Path) -> None:
+    """Drop the oldest compiled shapes, so that photos of ever new sizes do not fill the disk."""
+    with contextlib.suppress(OSError):  # another process may do the same
+        for blob in sorted(folder.glob("*.blob"), key=lambda blob: blob.stat().st_mtime)[:-_CACHED_SHAPES]:
+            blob.unlink(missing_ok=True)
+
+
+def make_engine(model: nn.Module, key: str, engine: EngineName = "auto") -> tuple[Engine, str | None]:
+    """Pick the fastest engine of this machine.
+
+    Returns:
+        The engine, and a sentence that says why it is not the fast one (none where it is).
+
+    Raises:
+        ValueError: where OpenVINO is asked for by name and cannot be used.
+    """
+    if engine == "torch" or (engine == "auto" and torch.cuda.is_available()):
+        return TorchEngine(model), None
+    try:
+        return OpenVINOEngine(model, key), None
+    except Exception as error:  # whatever stops the fast engine, the reference still answers
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        if engine == "openvino":
+            raise ValueError(f"the OpenVINO engine was asked for and cannot be used: {reason}; take torch") from error
+        log.warning("OpenVINO is not used: %s", reason)
+        hint = "; pip install openvino for about three times the speed" if "not installed" in reason else ""
+        return TorchEngine(model), f"Running on torch because {reason}{hint}."

@@ -1,0 +1,166 @@
+"""Choosing the photo: samples, uploads, camera. Photos live in the session's memory and nowhere else."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import PurePath
+from typing import Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from seglab.images import MAX_BYTES, ImageError, open_mask, open_photo, resize
+from seglab.samples import LABEL_SPACE, SAMPLES, load_sample
+from seglab.scores import Detail, shrink_to_work
+from seglab.ui.viewer import display_size
+
+TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
+MAX_PHOTOS = 12
+_MIB = MAX_BYTES // 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class ShownPhoto:
+    """A photo as the page keeps it: small copies to show and to score; the file itself only for downloads."""
+
+    key: str
+    name: str
+    sha256: str
+    format: str
+    height: int
+    width: int
+    decode_ms: float
+    shown: NDArray[np.uint8]  # at display size
+    work: dict[Detail, NDArray[np.uint8]]  # at working size
+    alt: str
+    reread: Callable[[], NDArray[np.uint8]]  # the pixels at the photo's own size, decoded again
+    truth: NDArray[np.uint8] | None = None  # exact mask of a sample
+    truth_space: str = LABEL_SPACE
+
+
+@dataclass
+class Shelf:
+    """A session's uploads, by the uploader's file id."""
+
+    photos: dict[str, ShownPhoto] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    left_out: dict[str, str] = field(default_factory=dict)  # tried again as soon as there is room
+
+
+def prepare(source: bytes, name: str, key: str, alt: str = "", truth: NDArray[np.uint8] | None = None) -> ShownPhoto:
+    """Decode a photo at the door and keep what the page needs of it.
+
+    Raises:
+        ImageError: for what is no usable photo; one sentence.
+    """
+    photo = open_photo(source, name)
+    pixels = photo.pixels
+    height, width = pixels.shape[:2]
+    return ShownPhoto(
+        key=key,
+        name=photo.name,
+        sha256=photo.sha256,
+        format=photo.format,
+        height=height,
+        width=width,
+        decode_ms=photo.decode_ms,
+        shown=resize(pixels, *display_size(height, width)),
+        work={"standard": shrink_to_work(pixels), "high": shrink_to_work(pixels, "high")},
+        alt=alt or f"Photo {photo.name}, {width} by {height} pixels",
+        reread=lambda: open_photo(source, name).pixels,
+        truth=truth,
+    )
+
+
+@st.cache_resource(max_entries=len(SAMPLES), show_spinner=False)  # type: ignore[untyped-decorator]
+def sample_photo(key: str) -> ShownPhoto:
+    """Return a sample as a photo with its exact mask."""
+    from seglab.samples import FOLDER
+
+    photo, mask, text = load_sample(key)
+    data = (FOLDER / f"{key}.jpg").read_bytes()
+    return prepare(data, photo.name, f"sample:{key}", f"Sample scene: {text}", mask)
+
+
+def picker() -> list[ShownPhoto]:
+    """Show the controls that choose photos; return the session's photos, the chosen one first."""
+    shelf: Shelf = st.session_state.setdefault("shelf", Shelf())
+    before = set(shelf.photos)
+    with st.container(horizontal=True, vertical_alignment="center"):
+        files = st.file_uploader(
+            "Street photos",
+            type=TYPES,
+            accept_multiple_files=True,
+            max_upload_size=_MIB,
+            key="upload",
+            label_visibility="collapsed",
+            width=420,
+        )
+        with st.popover("Camera", icon=":material/photo_camera:", on_change="rerun", key="camera-popover") as popover:
+            shot = st.camera_input("Take a photo", key="camera") if popover.open else None
+        st.caption("Photos stay in this session's memory; they are never stored.", width="content")
+    _take(shelf, {file.file_id: file for file in files}, shot)
+    titles = {key: photo.name for key, photo in shelf.photos.items()}
+    titles |= {f"sample:{s.key}": f"Sample: {s.title}" for s in SAMPLES}
+    if new := [key for key in shelf.photos if key not in before]:
+        st.session_state["photo"] = new[-1]
+    elif st.session_state.get("photo") not in titles:
+        st.session_state.pop("photo", None)
+    first = next(iter(titles))
+    chosen = st.pills(
+        "Photo",
+        list(titles),
+        default=None if "photo" in st.session_state else first,
+        format_func=lambda key: titles[key],
+        key="photo",
+        bind="query-params",
+        required=True,
+        label_visibility="collapsed",
+    )
+    for sentence in [*shelf.refused.values(), *shelf.left_out.values()]:
+        st.error(sentence, icon=":material/broken_image:")
+    key = chosen or first
+    current = shelf.photos.get(key) or sample_photo(key.removeprefix("sample:"))
+    return [current, *(photo for photo in shelf.photos.values() if photo is not current)]
+
+
+def _take(shelf: Shelf, uploads: dict[str, Any], shot: Any) -> None:
+    """Bring the shelf in line with the uploader; a camera's shot stays after its popover has closed."""
+    for gone in (shelf.photos.keys() | shelf.refused.keys()) - uploads.keys():
+        if not gone.startswith("camera-"):
+            shelf.photos.pop(gone, None)
+            shelf.refused.pop(gone, None)
+    shelf.left_out.clear()
+    wanted = uploads | ({f"camera-{shot.file_id}": shot} if shot else {})
+    for key, file in wanted.items():
+        if key in shelf.photos or key in shelf.refused:
+            continue
+        if len(shelf.photos) >= MAX_PHOTOS:
+            shelf.left_out[key] = f"{file.name} was left out: at most {MAX_PHOTOS} photos at a time; remove one first."
+            continue
+        try:
+            photo = prepare(file.getvalue(), file.name, key)
+            shelf.photos[key] = replace(photo, name=_unused(photo.name, {p.name for p in shelf.photos.values()}))
+        except ImageError as error:
+            shelf.refused[key] = str(error)
+
+
+def _unused(name: str, taken: set[str]) -> str:
+    """Number a name that is taken: the browser tells choices apart by what it shows, and phones reuse names.
+
+    >>> _unused("image.jpg", {"image.jpg"})
+    'image (2).jpg'
+    """
+    path = PurePath(name)
+    numbered = (f"{path.stem} ({n}){path.suffix}" for n in count(2))
+    return name if name not in taken else next(one for one in numbered if one not in taken)
+
+
+def read_truth(data: bytes, name: str, photo: ShownPhoto) -> NDArray[np.uint8]:
+    """Read an uploaded mask of the photo's size.
+
+    Raises:
+        ImageError: where it is no mask or of another size.
+    """
+    return open_mask(data, name, size=(photo.height, photo.width))

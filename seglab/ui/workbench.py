@@ -1,0 +1,199 @@
+"""The models behind the pages: loaded once per process, one queue before them, answers kept while they fit.
+
+No torch is imported until a model has to run, so that pages open fast.
+"""
+
+import math
+import shutil
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from seglab.runs import RESULTS, Run, RunError, RunStore, read_record, sha256_file
+from seglab.samples import stored_scores
+from seglab.scores import Detail
+from seglab.ui.photos import ShownPhoto
+
+if TYPE_CHECKING:
+    from seglab.inference import Segmenter
+
+EXPERIMENT = "camvid-architectures"
+ORDER = ("deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2")
+MAX_ANSWER_BYTES = 256 * 2**20
+MAX_MODELS = 8
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """A model that can be asked, before it is loaded."""
+
+    key: str
+    title: str
+    folder: Path
+    sha256: str
+    label_space: str
+    record: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One model's scores of one photo, at working size."""
+
+    scores: NDArray[np.floating] | None = None  # (C, h, w), sums to 1
+    latency_ms: Mapping[str, float] | None = None  # none where the answer was stored ahead of time
+    engine: str = ""
+    note: str | None = None  # why it did not run on the fast engine
+    error: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the answer holds."""
+        return self.scores.nbytes if self.scores is not None else 0
+
+
+class Workbench:
+    """Loads models once and answers requests one after the other; shared by all sessions."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._queue = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-models")
+        self._models: OrderedDict[str, Segmenter] = OrderedDict()
+        self._answers: OrderedDict[tuple[str, str, str], Answer] = OrderedDict()
+        self._running: dict[tuple[str, str, str], Future[None]] = {}
+
+    def ask(self, model: ModelRef, photo: ShownPhoto, detail: Detail) -> Answer | None:
+        """Return the model's answer, or none while it is being worked on."""
+        key = (model.sha256, photo.sha256, detail)
+        with self._lock:
+            if key in self._answers:
+                self._answers.move_to_end(key)
+                return self._answers[key]
+            if key in self._running:
+                return None
+            if detail == "standard" and (stored := stored_scores(photo.sha256, model.sha256)) is not None:
+                answer = Answer(stored.astype(np.float16) / np.float16(255))
+                self._keep(key, answer)
+                return answer
+            self._running[key] = self._queue.submit(self._work, key, model, photo, detail)
+        return None
+
+    def _work(self, key: tuple[str, str, str], model: ModelRef, photo: ShownPhoto, detail: Detail) -> None:
+        try:
+            segmenter = self._load(model)
+            scores, latency = segmenter.scores(photo.work[detail], detail)
+            start = time.perf_counter()
+            height, width = photo.shown.shape[:2]
+            segmenter.to_labels(scores, height, width, model.label_space)
+            latency["postprocess"] = round((time.perf_counter() - start) * 1000, 1)
+            answer = Answer(scores, latency, segmenter.engine.name, segmenter.engine_note)
+        except Exception as error:  # one failing model shows its reason, the others stay
+            text = str(error).strip()
+            answer = Answer(error=text.splitlines()[0] if text else type(error).__name__)
+        with self._lock:
+            self._running.pop(key, None)
+            self._keep(key, answer)
+
+    def _load(self, model: ModelRef) -> "Segmenter":
+        from seglab.inference import Segmenter
+
+        segmenter = self._models.get(model.sha256)
+        if segmenter is None:
+            while len(self._models) >= MAX_MODELS:
+                self._models.popitem(last=False)
+            segmenter = self._models[model.sha256] = Segmenter(model.folder)
+        self._models.move_to_end(model.sha256)
+        return segmenter
+
+    def _keep(self, key: tuple[str, str, str], answer: Answer) -> None:
+        self._answers[key] = answer
+        while sum(a.nbytes for a in self._answers.values()) > MAX_ANSWER_BYTES and len(self._answers) > 1:
+            self._answers.popitem(last=False)
+
+    def forget_failure(self, model: ModelRef) -> None:
+        """Drop a model's failed answers, so that it is asked again."""
+        with self._lock:
+            for key in [k for k, a in self._answers.items() if k[0] == model.sha256 and a.error]:
+                del self._answers[key]
+
+
+@st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
+def workbench() -> Workbench:
+    """Return the process's workbench."""
+    return Workbench()
+
+
+@st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
+def _uploads() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of uploaded runs; it goes when the process ends."""
+    return tempfile.TemporaryDirectory(prefix="seglab-")
+
+
+def model_ref(run: Run) -> ModelRef:
+    """Describe a finished run as a model."""
+    record = run.record
+    return ModelRef(
+        key=str(record["model"]["key"]),
+        title=str(record["title"]),
+        folder=run.folder,
+        sha256=str((record.get("weights") or {}).get("sha256") or sha256_file(run.weights)),
+        label_space=str(record["label_space"]),
+        record=record,
+    )
+
+
+def bundled_models(results: Path = RESULTS) -> list[ModelRef]:
+    """Return the bundled models in the order of the panels; the fifth and later are the other runs of the experiment."""
+    refs = [model_ref(run) for run in RunStore(results).servable(EXPERIMENT)]
+    rank = {key: i for i, key in enumerate(ORDER)}
+    return sorted(refs, key=lambda ref: (rank.get(ref.key, len(rank)), ref.folder.name))
+
+
+def add_own_run(record: bytes, weights: bytes, number: int) -> ModelRef:
+    """Check an uploaded run (``run.json`` and safetensors) and keep it for this session in a temporary folder.
+
+    Raises:
+        RunError: where record or weights do not fit; one sentence.
+    """
+    from seglab.checkpoints import load_run
+
+    folder = Path(tempfile.mkdtemp(dir=_uploads().name)) / f"own-run-{number}"  # the name that messages show
+    folder.mkdir()
+    try:
+        (folder / "run.json").write_bytes(record)
+        (folder / "weights.safetensors").write_bytes(weights)
+        checked = read_record(folder)
+        if checked["status"] != "finished":
+            raise RunError(f"the run is {checked['status']}, not finished; finish its training first")
+        _check_figures(checked)
+        load_run(folder)
+    except RunError:
+        shutil.rmtree(folder.parent, ignore_errors=True)
+        raise
+    ref = model_ref(Run(folder, checked))
+    title = f"{ref.title[:60]} (own {number})"  # charts and tables tell models apart by title
+    return ModelRef(f"own{number}", title, folder, ref.sha256, ref.label_space, checked)
+
+
+def _check_figures(record: Mapping[str, Any]) -> None:
+    """Check the parts of a record from outside that panels and tables show."""
+    data = record.get("data") or {}
+    tables = {"metrics": record.get("metrics"), "environment": record.get("environment"), "data": data}
+    tables["data.val"] = data.get("val") if isinstance(data, Mapping) else None
+    for name, value in tables.items():
+        if not isinstance(value or {}, Mapping):
+            raise RunError(f"expected {name} in run.json as an object, got {type(value).__name__}")
+    numbers = {"metrics.miou": (record.get("metrics") or {}).get("miou")}
+    numbers["model.parameters"] = record["model"].get("parameters")
+    for name, value in numbers.items():
+        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
+            raise RunError(f"expected {name} in run.json as a number, got {str(value)[:40]!r}")

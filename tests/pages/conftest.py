@@ -1,0 +1,53 @@
+"""Pages driven without a browser: opened through the router, run until the models have answered."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+ROOT = Path(__file__).resolve().parents[2]
+APP = ROOT / "streamlit_app.py"
+RUN_S = 120
+ANSWER_S = 600  # the first run on a machine converts four models
+
+OpenPage = Callable[..., AppTest]
+
+
+def settle(page: AppTest) -> AppTest:
+    """Run a page until no model is at work; it must never show an exception."""
+    until = time.monotonic() + ANSWER_S
+    page.run()
+    while page.progress and not page.exception and time.monotonic() < until:
+        time.sleep(0.5)
+        page.run()
+    assert not page.exception, page.exception[0].value
+    assert not page.progress, page.progress[0].text
+    return page
+
+
+def viewer(page: AppTest) -> dict[str, Any]:
+    """Return what the page sent to the viewer."""
+    sent: dict[str, Any] = json.loads(page.get_by_key("viewer").proto.json)
+    return sent
+
+
+def panels(page: AppTest) -> dict[str, dict[str, Any]]:
+    """Return what the page sent to the viewer, by panel."""
+    return {panel["key"]: panel for panel in viewer(page)["panels"]}
+
+
+@pytest.fixture
+def open_page(own_cache: Path) -> OpenPage:
+    """Open the default page at a link: query parameters in, a page on which the models have answered out."""
+
+    def open_at(**link: str | list[str]) -> AppTest:
+        page = AppTest.from_file(str(APP), default_timeout=RUN_S)
+        for name, value in link.items():
+            page.query_params[name] = value
+        return settle(page)
+
+    return open_at

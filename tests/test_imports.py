@@ -1,0 +1,114 @@
+"""Imports point downward only, and what only reads results opens without torch."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+# Layers of DESIGN section 1, from the bottom: a module imports its own layer and those below.
+LAYERS = [
+    {"labels", "images", "image_checks"},
+    {"models", "data", "metrics", "losses", "distance", "corruptions"},
+    {
+        "scores",
+        "runs",
+        "run_index",
+        "statistics",
+        "checkpoints",
+        "engines",
+        "inference",
+        "cam",
+        "comparison",
+        "samples",
+        "tables",
+    },
+    {"ui", "figures"},
+    {"__main__"},
+]
+WITHOUT_TORCH = [
+    "labels",
+    "images",
+    "metrics",
+    "scores",
+    "runs",
+    "data",
+    "data.camvid",
+    "data.cityscapes",
+    "data.transforms",
+]
+HEAVY = ("torch", "torchvision", "timm", "transformers", "segmentation_models_pytorch", "openvino")
+
+
+def sources(*folders: str) -> list[Path]:
+    return [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+
+
+def imported(path: Path, *, top_only: bool = False) -> set[str]:
+    """Return the full names of the modules that a file imports, also inside functions."""
+    tree = ast.parse(path.read_text("utf-8"))
+    nodes = tree.body if top_only else list(ast.walk(tree))
+    names: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def layer(name: str) -> int:
+    for number, members in enumerate(LAYERS):
+        if name in members:
+            return number
+    raise AssertionError(f"seglab/{name} is in no layer; add it to LAYERS")
+
+
+def part(path: Path) -> str:
+    """Return the part of the library that a file belongs to: its module, or its folder."""
+    return path.relative_to(ROOT / "seglab").parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", sources("seglab"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_library_imports_downward_only(path: Path) -> None:
+    if part(path) == "__init__":
+        assert not imported(path)
+        return
+    for name in imported(path):
+        words = name.split(".")
+        assert words[0] not in ("trainers", "pages", "tests", "benchmarks", "streamlit_app"), name
+        if words[0] == "seglab" and len(words) > 1 and words[1] != part(path):
+            assert layer(words[1]) <= layer(part(path)), f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize("path", sources("seglab"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_only_the_user_interface_imports_streamlit(path: Path) -> None:
+    if part(path) != "ui":
+        assert not [name for name in imported(path) if name.split(".")[0] == "streamlit"]
+
+
+@pytest.mark.parametrize("path", sources("trainers"), ids=lambda p: p.name)
+def test_trainers_use_the_library_and_never_its_user_interface(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imported(path)}
+    assert not roots & {"pages", "tests", "streamlit"}
+    assert not [name for name in imported(path) if name.startswith("seglab.ui")]
+
+
+@pytest.mark.parametrize("path", sources("pages"), ids=lambda p: p.name)
+def test_a_page_does_no_tensor_math(path: Path) -> None:
+    assert not {name.split(".")[0] for name in imported(path)} & {*HEAVY, "pandas", "trainers"}
+
+
+def test_reading_results_and_labels_pulls_in_no_torch() -> None:
+    modules = [f"seglab.{name}" for name in WITHOUT_TORCH]
+    code = (
+        f"import sys, {', '.join(modules)}\n"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
+        "from seglab.runs import RunStore; from pathlib import Path; list(RunStore(Path('nowhere')))\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["[]", "False"]

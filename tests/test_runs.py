@@ -1,0 +1,229 @@
+"""A run's record survives crashes, and a damaged one is named without hiding the others."""
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from seglab import runs
+from seglab.runs import (
+    RunError,
+    RunStore,
+    RunWriter,
+    check_name,
+    read_counts,
+    read_epochs,
+    read_record,
+    write_atomic,
+)
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """Return the least that a reader accepts."""
+    return {
+        "schema_version": 1,
+        "experiment": "exp",
+        "variant": "one",
+        "title": "One",
+        "seed": 42,
+        "model": {"key": "deeplabv3plus", "size": "bundled"},
+        "label_space": "camvid-11",
+        "provenance": "trained",
+        "status": "finished",
+        **changes,
+    }
+
+
+def store(root: Path, **texts: str | dict[str, Any]) -> RunStore:
+    """Write one run folder per keyword: its run.json, or its record."""
+    for name, content in texts.items():
+        folder = root / "exp" / name
+        folder.mkdir(parents=True)
+        (folder / "run.json").write_text(content if isinstance(content, str) else json.dumps(content))
+    return RunStore(root)
+
+
+def test_an_atomic_write_leaves_the_old_content_where_it_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "file"
+    write_atomic(path, b"old")
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    for name in ("fsync", "replace"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, full)
+            with pytest.raises(OSError, match="No space"):
+                write_atomic(path, b"new")
+        assert path.read_bytes() == b"old"
+        assert [p.name for p in tmp_path.iterdir()] == ["file"]
+    write_atomic(path, b"new")
+    assert path.read_bytes() == b"new"
+
+
+def test_a_record_reads_back_as_plain_json(tmp_path: Path) -> None:
+    writer = RunWriter(
+        tmp_path / "run", record(where=Path("a/b"), numbers=(np.float32(1.5), np.int64(2), float("nan")))
+    )
+    writer.update(status="running")
+    read = read_record(tmp_path / "run")
+    assert read["status"] == "running"
+    assert read["where"] == "a/b"
+    assert read["numbers"] == [1.5, 2, None]
+    assert list(read)[:3] == ["schema_version", "experiment", "variant"]
+
+
+def test_epochs_read_back_in_order_and_nan_as_none(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, record())
+    rows = [{"epoch": e, "miou": float("nan") if e == 1 else e / 10} for e in (1, 2, 3)]
+    for row in rows:
+        writer.append_epoch(row)
+    assert read_epochs(tmp_path) == [{"epoch": 1, "miou": None}, *rows[1:]]
+
+
+@pytest.mark.parametrize(
+    "tail", ['{"epoch": 3, "mi', '{"epoch": 3', "\0\0\0\0", '{"no": 1}', "[3]", "\udcff\udcfe", "[" * 9999]
+)
+def test_a_last_line_cut_short_is_left_out(tmp_path: Path, tail: str) -> None:
+    good = '{"epoch": 1}\n{"epoch": 2}\n'
+    (tmp_path / "epochs.jsonl").write_bytes((good + tail).encode(errors="surrogateescape"))
+    assert [row["epoch"] for row in read_epochs(tmp_path)] == [1, 2]
+
+
+def test_a_damaged_line_before_the_last_is_named(tmp_path: Path) -> None:
+    (tmp_path / "epochs.jsonl").write_text('{"epoch": 1}\n{"epo\n{"epoch": 3}\n')
+    with pytest.raises(RunError, match=r"line 2 of .*epochs\.jsonl"):
+        read_epochs(tmp_path)
+
+
+def test_a_run_without_epochs_has_none(tmp_path: Path) -> None:
+    assert read_epochs(tmp_path) == []
+    (tmp_path / "epochs.jsonl").touch()
+    assert read_epochs(tmp_path) == []
+
+
+def test_counts_read_back_by_epoch_with_their_image_names(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, record())
+    arrays = {e: np.random.default_rng(e).integers(0, 2**32, (3, 4, 4), dtype=np.uint32) for e in (10, 20)}
+    for epoch, confusion in arrays.items():
+        writer.save_counts(epoch, ["a", "b", "c"], {"confusion": confusion})
+    counts = read_counts(tmp_path)
+    assert sorted(counts) == ["e10/confusion", "e20/confusion", "stems"]
+    assert counts["stems"].tolist() == ["a", "b", "c"]
+    for epoch, confusion in arrays.items():
+        assert counts[f"e{epoch}/confusion"].dtype == np.uint32
+        assert np.array_equal(counts[f"e{epoch}/confusion"], confusion)
+
+
+def test_rewinding_drops_what_came_after_and_the_half_written_line(tmp_path: Path) -> None:
+    writer = RunWriter(tmp_path, record())
+    for epoch in (5, 10, 15, 20):
+        writer.append_epoch({"epoch": epoch})
+        writer.save_counts(epoch, ["a"], {"confusion": np.full((1, 2, 2), epoch, np.uint32)})
+    with open(tmp_path / "epochs.jsonl", "a") as file:
+        file.write('{"epoch": 25, "mi')
+    writer.rewind(10)
+    assert [row["epoch"] for row in read_epochs(tmp_path)] == [5, 10]
+    assert sorted(read_counts(tmp_path)) == ["e10/confusion", "e5/confusion", "stems"]
+    writer.append_epoch({"epoch": 15})
+    assert [row["epoch"] for row in read_epochs(tmp_path)] == [5, 10, 15]
+
+
+def test_a_failed_write_of_counts_keeps_the_old_ones(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = RunWriter(tmp_path, record())
+    writer.save_counts(1, ["a"], {"confusion": np.ones((1, 2, 2), np.uint32)})
+
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        writer.save_counts(2, ["a"], {"confusion": np.ones((1, 2, 2), np.uint32)})
+    assert sorted(read_counts(tmp_path)) == ["e1/confusion", "stems"]
+    assert not list(tmp_path.glob("*.tmp*"))
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense" * 99])
+def test_damaged_counts_are_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "counts.npz").write_bytes(content)
+    with pytest.raises(RunError, match=r"counts\.npz cannot be read"):
+        read_counts(tmp_path)
+
+
+DAMAGED = {
+    "empty": "",
+    "half": json.dumps(record())[:60],
+    "list": "[1, 2]",
+    "number": "3",
+    "deep": "[" * 200_000,
+    "infinity": '{"schema_version": 1e999}',
+    "no_fields": "{}",
+    "future": record(schema_version=2),
+    "no_size": record(model={"key": "deeplabv3plus"}),
+    "model_text": record(model="deeplabv3plus"),
+    "weights_text": record(weights="abc"),
+    "status_list": record(status=["finished"]),
+    "space_null": record(label_space=None),
+    "title_number": record(title=3),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_damaged_run_is_listed_with_one_sentence_and_hides_no_other(tmp_path: Path, name: str) -> None:
+    listed = list(store(tmp_path, aaa=record(), **{name: DAMAGED[name]}, zzz=record()))
+    assert [run.folder.name for run in listed] == sorted(["aaa", name, "zzz"])
+    problems = {run.folder.name: run.problem for run in listed}
+    assert problems["aaa"] is problems["zzz"] is None
+    assert problems[name]
+    assert name in str(problems[name])
+    assert "\n" not in str(problems[name])
+    assert not next(run for run in listed if run.folder.name == name).servable
+
+
+def test_a_run_json_that_is_no_text_or_too_large_is_listed_as_damaged(tmp_path: Path) -> None:
+    found = store(tmp_path, good=record(), large=" " * (runs.MAX_JSON_BYTES + 1), binary="x")
+    (tmp_path / "exp" / "binary" / "run.json").write_bytes(b"\xff\xfe\0{")
+    (tmp_path / "exp" / "folder" / "run.json").mkdir(parents=True)
+    problems = {run.folder.name: run.problem for run in found}
+    assert problems["good"] is None
+    assert "larger than 4 MiB" in str(problems["large"])
+    assert "cannot be read" in str(problems["binary"])
+    assert "cannot be read" in str(problems["folder"])
+
+
+@pytest.mark.parametrize("field", runs._REQUIRED)
+def test_a_missing_field_is_named(tmp_path: Path, field: str) -> None:
+    (tmp_path / "run.json").write_text(json.dumps({k: v for k, v in record().items() if k != field}))
+    with pytest.raises(RunError, match=f"lacks {field}"):
+        read_record(tmp_path)
+
+
+def test_only_finished_runs_with_weights_are_served_in_the_order_of_their_folders(tmp_path: Path) -> None:
+    found = store(tmp_path, b=record(), a=record(), c=record(status="running"), d=record(), e="{")
+    for name in ("a", "b", "c", "e"):
+        (tmp_path / "exp" / name / "weights.safetensors").touch()
+    assert [run.folder.name for run in found.servable("exp")] == ["a", "b"]
+    assert [run.name for run in found.servable("exp")] == ["exp/a", "exp/b"]
+    assert found.servable("other") == []
+
+
+def test_a_store_without_a_folder_is_empty(tmp_path: Path) -> None:
+    assert list(RunStore(tmp_path / "nowhere")) == []
+
+
+@pytest.mark.parametrize("name", ["a", "mask2former", "fpn_convnextv2-seed42", "0.5x", "a" * 80])
+def test_plain_names_are_accepted(name: str) -> None:
+    assert check_name(name, "a name") == name
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "a/b", "../up", "a..b", "/root", "A", "a b", "é", "a\n", "-a", ".a", "a\0", "a" * 81, "C:\\x"],
+)
+def test_names_that_are_no_plain_folder_are_refused(name: str) -> None:
+    with pytest.raises(RunError, match="expected a name of lower-case letters"):
+        check_name(name, "a name")

