@@ -57,12 +57,13 @@ def git_commit() -> str | None:
 
 
 def pick_precision(recipe: Recipe, device: torch.device) -> str:
-    """Choose bf16 autocast where the hardware multiplies bf16 natively (CUDA, AMX), else fp32."""
+    """Choose bf16 autocast where the hardware multiplies bf16 natively (CUDA, AMX, AVX512-BF16), else fp32."""
     if recipe.precision != "auto":
         return recipe.precision
     if device.type == "cuda":
         return "bf16" if torch.cuda.is_bf16_supported() else "fp32"
-    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"
+    native = torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return "bf16" if native else "fp32"
 
 
 def environment(device: torch.device, precision: str) -> dict[str, Any]:

@@ -63,13 +63,16 @@ class Training:
         self.samples = TrainingData(self.train_data, recipe.data, recipe.seed)
         seed_everything(recipe.seed, 0)
         self.model, self.warm_start = build_model(recipe, self.label_space.num_classes)
-        self.model.to(self.device)
+        # bf16 convolutions are fast in this layout, and slow in the other one
+        self.layout = torch.channels_last if self.precision == "bf16" else torch.contiguous_format
+        self.model.to(self.device, memory_format=self.layout)
         self.distiller = build_distiller(recipe, self.model, self.device)
         self.class_weights = self._class_weights()
         self.optimizer = build_optimizer(recipe, self.model, self.distiller)
         self.steps_per_epoch = len(self.samples) // recipe.batch_size
         self.epoch, self.best_miou, self.stale, self.plateau = 0, -1.0, 0, 1.0
         self.seconds: list[float] = []
+        self.stopping = False  # asked to, by a signal
 
     # -- what is written -------------------------------------------------------------------------------------------
     def record(self) -> dict[str, Any]:
@@ -138,13 +141,14 @@ class Training:
             if writer.record["status"] == "finished":
                 return writer.record
             # SIGINT too: a shell starts background jobs with Ctrl-C ignored
-            previous = {s: signal.signal(s, _raise_interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
+            previous = {s: signal.signal(s, self._interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
             try:
                 self._epochs(writer)
-            except KeyboardInterrupt:
-                writer.update(status="interrupted", stopped=now(), message=f"stopped by hand after epoch {self.epoch}")
-                raise
-            except Exception as error:
+            except (KeyboardInterrupt, Exception) as error:
+                if self.stopping or isinstance(error, KeyboardInterrupt):
+                    message = f"stopped by hand after epoch {self.epoch}"
+                    writer.update(status="interrupted", stopped=now(), message=message)
+                    raise KeyboardInterrupt from error
                 message = explain(error)
                 with suppress(OSError):  # a full disk: the record on it is still the last whole one
                     writer.update(status="failed", stopped=now(), message=message)
@@ -154,6 +158,11 @@ class Training:
                     signal.signal(number, handler)
             (self.folder / "state.pt").unlink(missing_ok=True)
             return writer.record
+
+    def _interrupt(self, *_: Any) -> None:
+        """Answer SIGINT and SIGTERM; remembered too, for torch.save turns a KeyboardInterrupt into a RuntimeError."""
+        self.stopping = True
+        raise KeyboardInterrupt
 
     def _open_record(self) -> RunWriter:
         if (self.folder / "run.json").exists():
@@ -186,7 +195,7 @@ class Training:
             start = time.perf_counter()
             seed_everything(recipe.seed, epoch)
             train_loss, lr = self._one_epoch(epoch)
-            self.seconds.append(round(time.perf_counter() - start, 2))
+            self.seconds.append(round(time.perf_counter() - start, 3))
             last = epoch == recipe.epochs
             if last or epoch % recipe.eval_every == 0:
                 last = self._evaluate(writer, epoch, train_loss, lr, last) or last
@@ -198,7 +207,7 @@ class Training:
             status="finished",
             finished=now(),
             epochs=self.epoch,
-            seconds_per_epoch=round(float(np.median(self.seconds)), 2),
+            seconds_per_epoch=round(float(np.median(self.seconds)), 3),
             peak_memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
         )
 
@@ -217,8 +226,10 @@ class Training:
             leave=False,
         )
         for step, (image, target) in enumerate(bar):
+            if self.stopping:  # a library swallowed the interrupt
+                raise KeyboardInterrupt
             lr = self._set_lr((epoch - 1) * self.steps_per_epoch + step)
-            loss = self._loss(image.to(self.device), target.to(self.device))
+            loss = self._loss(image.to(self.device, memory_format=self.layout), target.to(self.device))
             if not math.isfinite(loss.item()):
                 raise TrainingError(
                     f"the loss is not finite at epoch {epoch}, step {step + 1}; lower lr (now {lr:.2g}) or clip_norm and "
@@ -239,7 +250,8 @@ class Training:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             if isinstance(self.model, QueryModel):
                 set_loss, answer = self.model.set_loss(image, target)
-                logits = query_scores(*answer, *image.shape[-2:]).clamp_min(1e-6).log()
+                with torch.autocast(self.device.type, enabled=False):  # their logarithm wants all the bits
+                    logits = query_scores(*answer, *image.shape[-2:]).clamp_min(1e-6).log()
                 extra, features = recipe.set_loss * set_loss, []
             else:
                 assert isinstance(self.model, DenseModel)
@@ -302,10 +314,6 @@ class Training:
         weights = 1 / np.sqrt(np.maximum(frequency, 1e-4))
         weights /= (weights * frequency).sum()  # the weighted mean over pixels stays near 1
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
-
-
-def _raise_interrupt(*_: Any) -> None:
-    raise KeyboardInterrupt
 
 
 def _plain(value: Any) -> Any:
