@@ -74,7 +74,10 @@ def models(published: Path) -> dict[str, nn.Module]:
 
 @pytest.fixture(scope="module")
 def pairs(models: dict[str, nn.Module], cache: Path) -> dict[str, tuple[OpenVINOEngine, TorchEngine]]:
-    return {key: (OpenVINOEngine(model, key, cache), TorchEngine(model)) for key, model in models.items()}
+    fast = {key: OpenVINOEngine(model, key, cache) for key, model in models.items()}
+    for engine in fast.values():  # random weights tell rounding from error only in float32; the bundled ones run as served
+        engine._core.set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    return {key: (fast[key], TorchEngine(model)) for key, model in models.items()}
 
 
 @needs_openvino
@@ -88,8 +91,7 @@ def test_openvino_gives_the_scores_and_labels_of_torch_at_every_size(
     ours, theirs = fast.scores(image), reference.scores(image)
     assert ours.shape == theirs.shape == (theirs.shape[0], *size)
     assert ours.dtype == theirs.dtype == np.float32
-    capable_of_bf16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
-    np.testing.assert_allclose(ours, theirs, atol=3e-2 if capable_of_bf16 else 1e-3)
+    np.testing.assert_allclose(ours, theirs, atol=1e-3)
     assert (ours.argmax(0) == theirs.argmax(0)).mean() >= 0.995
     assert len(np.unique(theirs.argmax(0))) > 1
 
