@@ -75,7 +75,9 @@ def models(published: Path) -> dict[str, nn.Module]:
 @pytest.fixture(scope="module")
 def pairs(models: dict[str, nn.Module], cache: Path) -> dict[str, tuple[OpenVINOEngine, TorchEngine]]:
     fast = {key: OpenVINOEngine(model, key, cache) for key, model in models.items()}
-    for engine in fast.values():  # random weights tell rounding from error only in float32; the bundled ones run as served
+    for (
+        engine
+    ) in fast.values():  # random weights tell rounding from error only in float32; the bundled ones run as served
         engine._core.set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     return {key: (fast[key], TorchEngine(model)) for key, model in models.items()}
 

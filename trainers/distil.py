@@ -74,6 +74,14 @@ def load_lite0_imagenet(model: DenseModel) -> None:
     encoder.load_state_dict(mapped, strict=False)
 
 
+def encoder_tail(name: str) -> str | None:
+    """Return the name that timm gives a tensor of the encoder (the backbone); none for any other tensor."""
+    for mark in ("net.encoder.model.", "pixel_level_module.encoder."):  # dense models; Mask2Former
+        if mark in name:
+            return name.split(mark, 1)[1].removeprefix("_backbone.")
+    return None
+
+
 def load_encoder(model: nn.Module, weights: dict[str, Tensor]) -> int:
     """Copy an encoder's tensors from another run into ``model`` by the names timm gives them.
 
@@ -84,14 +92,8 @@ def load_encoder(model: nn.Module, weights: dict[str, Tensor]) -> int:
         ValueError: where not every encoder tensor of ``model`` finds its like.
     """
 
-    def tail(name: str) -> str | None:
-        for mark in ("net.encoder.model.", ".encoder._backbone."):  # dense models; Mask2Former
-            if mark in name:
-                return name.split(mark, 1)[1]
-        return None
-
-    source = {tail(k): v for k, v in weights.items() if tail(k)}
-    target = {k: tail(k) for k in model.state_dict() if tail(k)}
+    source = {encoder_tail(k): v for k, v in weights.items() if encoder_tail(k)}
+    target = {k: tail for k in model.state_dict() if (tail := encoder_tail(k))}
     missing = [k for k, t in target.items() if t not in source or source[t].shape != model.state_dict()[k].shape]
     if missing or not target:
         raise ValueError(f"the run's encoder does not fit: {len(missing)} of {len(target)} tensors have no like")

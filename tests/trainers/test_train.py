@@ -22,6 +22,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from seglab.checkpoints import load_run
+from seglab.models import build
 from seglab.runs import RunWriter, read_counts, read_epochs, read_record
 from tests import tiny
 from trainers import setup
@@ -118,7 +119,7 @@ def test_two_images_are_learned_by_heart(tmp_path: Path) -> None:
 
 def test_the_record_says_what_was_run_on_what_and_how_it_ended(reference: Path) -> None:
     record = read_record(reference)
-    top = "schema_version experiment variant title seed model label_space data warm_start recipe environment provenance"
+    top = "schema_version experiment variant title seed model label_space data warm_start teacher recipe environment"
     assert list(record)[:12] == top.split()
     assert (record["status"], record["provenance"], record["epochs"]) == ("finished", "trained", 3)
     assert record["model"].keys() == {"key", "size", "options", "parameters"}
@@ -510,6 +511,16 @@ def test_biases_and_norms_do_not_decay_and_the_encoder_learns_at_its_own_rate(ca
         assert type(build_optimizer(tiny.recipe(optimizer=name), training.model, None)) is kind
 
 
+def test_a_query_models_backbone_alone_counts_as_its_encoder() -> None:
+    recipe = tiny.recipe(encoder_lr_factor=0.25)
+    model = build("mask2former", 11)
+    groups = build_optimizer(recipe, model, None).param_groups
+    slow = {id(p) for group in groups if group["factor"] == 0.25 for p in group["params"]}
+    named = dict(model.named_parameters())
+    assert slow == {id(p) for name, p in named.items() if "._backbone." in name}
+    assert 0 < len(slow) < len([name for name in named if "encoder." in name])  # its pixel decoder has encoder layers
+
+
 def test_accumulated_gradients_equal_those_of_a_big_batch(camvid: Path, tmp_path: Path) -> None:
     weights, steps = [], []
     for batch_size, accumulate in ((6, 1), (2, 3), (1, 6)):
@@ -633,23 +644,43 @@ def test_a_student_resumes_with_its_projections(
     reference: Path, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(setup, "RESULTS", reference.parents[1])
-    recipe = tiny.recipe(distil={"teacher": NAME, "features": 0.5})
+    recipe = tiny.recipe(variant="student", distil={"teacher": NAME, "features": 0.5})
     run(recipe, camvid, tmp_path / "whole")
     with monkeypatch.context() as patch:
         once(patch, RunWriter, "append_epoch", die, at=2)
         with pytest.raises(Killed):
             run(recipe, camvid, tmp_path / "stopped")
     run(recipe, camvid, tmp_path / "stopped")
-    same_run(tmp_path / "stopped" / NAME, tmp_path / "whole" / NAME)
+    student = "tiny/student-seed42"
+    same_run(tmp_path / "stopped" / student, tmp_path / "whole" / student)
+
+
+def test_a_run_does_not_go_on_with_another_teacher_and_takes_the_one_beside_it_first(
+    reference: Path, tiny_run: Path, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(setup, "RESULTS", reference.parents[1])
+    recipe = tiny.recipe(variant="student", distil={"teacher": NAME})
+    with monkeypatch.context() as patch:
+        once(patch, RunWriter, "append_epoch", die, at=2)
+        with pytest.raises(Killed):
+            run(recipe, camvid, tmp_path)
+    folder = tmp_path / "tiny" / "student-seed42"
+    assert record_of(folder)["teacher"] == {"run": NAME, "sha256": record_of(reference)["weights"]["sha256"]}
+    shutil.copytree(tiny_run, tmp_path / NAME)
+    with pytest.raises(TrainingError, match="was started with another teacher; bring that run back"):
+        run(recipe, camvid, tmp_path)
+    shutil.rmtree(folder)
+    assert run(recipe, camvid, tmp_path)["teacher"]["sha256"] == record_of(tiny_run)["weights"]["sha256"]
 
 
 def test_precision_is_as_asked_or_as_the_hardware_likes(monkeypatch: pytest.MonkeyPatch) -> None:
     cpu = torch.device("cpu")
     assert pick_precision(tiny.recipe(precision="fp32"), cpu) == "fp32"
     assert pick_precision(tiny.recipe(precision="bf16"), cpu) == "bf16"
-    for amx in (True, False):
+    for amx, avx in ((True, False), (False, True), (False, False)):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
-        assert pick_precision(tiny.recipe(precision="auto"), cpu) == ("bf16" if amx else "fp32")
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx=avx: avx)
+        assert pick_precision(tiny.recipe(precision="auto"), cpu) == ("bf16" if amx or avx else "fp32")
 
 
 def test_dropout_and_norms_are_in_training_mode_while_learning_and_not_while_evaluating(
