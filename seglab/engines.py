@@ -4,6 +4,7 @@ Both take ``(1, 3, H, W)`` float32, H and W multiples of 32, and give ``(C, H, W
 """
 
 import contextlib
+import functools
 import importlib
 import logging
 import os
@@ -27,6 +28,7 @@ EngineName = Literal["auto", "openvino", "torch"]
 Array = NDArray[np.float32]
 _COMPILED_SHAPES = 3  # compiled shapes kept per model; each holds its own buffers
 _CACHED_SHAPES = 64  # compiled shapes kept on disk, of all models; some 20 MB each
+_CACHED_MODELS = 32  # conversions kept on disk
 _CONVERTING = threading.Lock()
 
 log = logging.getLogger(__name__)
@@ -85,6 +87,16 @@ class TorchEngine:
         return out
 
 
+@functools.cache
+def _core(ov: Any) -> Any:
+    """Return the process's only core.
+
+    The CPU plugin lays a signal stack under the thread that loads it and frees it with the core. Where several cores
+    come and go, the thread is left with a freed one, and the next signal with a Python handler kills the process.
+    """
+    return ov.Core()
+
+
 def import_openvino() -> Any:
     """Import OpenVINO with its converter's telemetry off; none where it is not installed."""
     # The converter sends usage statistics unless this package is absent; its own stub then takes over.
@@ -114,8 +126,10 @@ class OpenVINOEngine:
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}"
         folder = folder or cache_folder()
         path = folder / f"{key}-{ov.__version__.split('-')[0]}-{torch.__version__}.xml"
-        self._core = ov.Core()
-        self._core.set_property({"CACHE_DIR": str(folder / "compiled")})
+        self._core = _core(ov)
+        self._config = {"PERFORMANCE_HINT": "LATENCY", "CACHE_DIR": str(folder / "compiled")}
+        with contextlib.suppress(OSError):
+            os.utime(path)  # used last, dropped last
         if not path.exists():
             convert(ov, Scorer(model).eval(), path)
         try:
@@ -124,7 +138,7 @@ class OpenVINOEngine:
             convert(ov, Scorer(model).eval(), path)
             self._graph = self._core.read_model(path)
         self._compiled: OrderedDict[tuple[int, ...], Any] = OrderedDict()
-        _prune(folder / "compiled")
+        _prune(folder)
 
     def prepare(self, shape: tuple[int, ...]) -> None:
         """Compile the model for this shape, if it is not yet."""
@@ -136,7 +150,7 @@ class OpenVINOEngine:
             return self._compiled[shape]
         graph = self._graph.clone()
         graph.reshape(list(shape))
-        compiled = self._core.compile_model(graph, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+        compiled = self._core.compile_model(graph, "CPU", self._config)
         while len(self._compiled) >= _COMPILED_SHAPES:
             self._compiled.popitem(last=False)
         self._compiled[shape] = compiled
@@ -161,10 +175,12 @@ def convert(ov: Any, scorer: nn.Module, path: Path) -> None:
 
 
 def _prune(folder: Path) -> None:
-    """Drop the oldest compiled shapes, so that photos of ever new sizes do not fill the disk."""
+    """Drop the oldest conversions and compiled shapes, so that ever new photos and runs do not fill the disk."""
     with contextlib.suppress(OSError):  # another process may do the same
-        for blob in sorted(folder.glob("*.blob"), key=lambda blob: blob.stat().st_mtime)[:-_CACHED_SHAPES]:
-            blob.unlink(missing_ok=True)
+        for pattern, most in (("compiled/*.blob", _CACHED_SHAPES), ("*.xml", _CACHED_MODELS)):
+            for old in sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime)[:-most]:
+                old.unlink(missing_ok=True)
+                old.with_suffix(".bin").unlink(missing_ok=True)
 
 
 def make_engine(model: nn.Module, key: str, engine: EngineName = "auto") -> tuple[Engine, str | None]:

@@ -1,6 +1,8 @@
 """The fast engine gives the reference's answer, keeps its conversions, and gives way where it cannot run."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +80,7 @@ def pairs(models: dict[str, nn.Module], cache: Path) -> dict[str, tuple[OpenVINO
     for (
         engine
     ) in fast.values():  # random weights tell rounding from error only in float32; the bundled ones run as served
-        engine._core.set_property("CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        engine._config["INFERENCE_PRECISION_HINT"] = "f32"
     return {key: (fast[key], TorchEngine(model)) for key, model in models.items()}
 
 
@@ -240,7 +242,31 @@ def test_the_cache_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch
 
 
 def test_the_converters_telemetry_is_off() -> None:
-    import sys
-
     import_openvino()
     assert sys.modules["openvino_telemetry"] is None
+
+
+SIGNAL_AFTER_ENGINES = """
+import gc, signal, subprocess, sys
+from pathlib import Path
+from torch import nn
+from seglab.engines import OpenVINOEngine
+first = OpenVINOEngine(nn.Conv2d(3, 2, 1), "first", Path(sys.argv[1]))
+first.prepare((1, 3, 64, 64))
+second = OpenVINOEngine(nn.Conv2d(3, 2, 1), "second", Path(sys.argv[1]))
+second.prepare((1, 3, 64, 64))
+del first
+gc.collect()
+del second
+gc.collect()
+signal.signal(signal.SIGCHLD, lambda *_: None)
+subprocess.run(["true"], check=True)
+print("alive")
+"""
+
+
+@needs_openvino
+def test_a_signal_after_engines_came_and_went_does_not_kill_the_process(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", SIGNAL_AFTER_ENGINES, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent.parent, timeout=300)
+    assert done.stdout.strip() == "alive", (done.returncode, done.stderr[-500:])
