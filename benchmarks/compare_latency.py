@@ -14,8 +14,8 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from seglab.data.scenes import make_scene
-from seglab.inference import Segmenter, bundled_runs
-from seglab.runs import RESULTS, RunStore
+from seglab.inference import Segmenter
+from seglab.runs import RESULTS, bundled_runs
 
 
 def median_ms(model: Segmenter, pixels: np.ndarray, repeats: int) -> tuple[float, np.ndarray]:
@@ -31,7 +31,7 @@ def main() -> int:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--repeats", type=int, default=5)
     args = parser.parse_args()
-    runs = bundled_runs(RunStore(args.results).servable("camvid-architectures"))
+    runs = bundled_runs(args.results)
     pixels = make_scene(20_000, 1024, 2048).image
     amx = torch.cpu._is_amx_tile_supported()
     print(

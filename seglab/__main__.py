@@ -14,9 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from seglab.labels import SPACES
-from seglab.runs import RESULTS, RunError, RunStore, write_atomic
-
-EXPERIMENT = "camvid-architectures"
+from seglab.runs import EXPERIMENT, RESULTS, RunError, bundled_runs, write_atomic
 
 
 def unique_stems(names: Sequence[str]) -> list[str]:
@@ -47,9 +45,9 @@ def load_segmenters(extra: Sequence[str], only: Sequence[str], engine: str, resu
     Raises:
         ValueError: where a model cannot be loaded, or none is left.
     """
-    from seglab.inference import Segmenter, bundled_runs
+    from seglab.inference import Segmenter
 
-    runs = bundled_runs(RunStore(results).servable(EXPERIMENT))
+    runs = bundled_runs(results)
     if unknown := [key for key in only if key not in runs]:
         raise ValueError(f"expected --only out of {', '.join(runs) or 'no trained model'}, got {', '.join(unknown)}")
     models: dict[str, Any] = {
@@ -164,10 +162,9 @@ def precompute(args: argparse.Namespace) -> int:
 
 def print_models_table(args: argparse.Namespace) -> int:
     """Print the table of bundled models; with ``--write`` put it into the README."""
-    from seglab.inference import bundled_runs
     from seglab.tables import models_table, write_readme
 
-    runs = list(bundled_runs(RunStore(RESULTS).servable(EXPERIMENT)).values())
+    runs = list(bundled_runs(RESULTS).values())
     if not runs:
         raise ValueError(f"no finished run with weights in results/{EXPERIMENT}")
     table = models_table(runs)

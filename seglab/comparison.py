@@ -45,11 +45,6 @@ def pairwise_agreement(labels: Sequence[Labels]) -> NDArray[np.float64]:
     return out
 
 
-def agreement_frac(labels: Sequence[Labels]) -> float:
-    """Return the share of pixels to which all models give one label."""
-    return float(np.mean(distinct_answers(labels) == 1))
-
-
 def geojson(labels: Labels, label_space: str) -> dict[str, Any]:
     """Return the label map as a GeoJSON FeatureCollection: one MultiPolygon per class that occurs.
 

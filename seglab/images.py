@@ -40,10 +40,8 @@ __all__ = [
     "Photo",
     "Source",
     "blend",
-    "edges",
     "encode_jpeg",
     "encode_png",
-    "fit_within",
     "open_mask",
     "open_photo",
     "resize",
@@ -172,16 +170,6 @@ def resize_labels(labels: NDArray[np.uint8], height: int, width: int) -> NDArray
     return cast(NDArray[np.uint8], cv2.resize(labels, (width, height), interpolation=cv2.INTER_NEAREST_EXACT))
 
 
-def fit_within(height: int, width: int, max_side: int) -> tuple[int, int]:
-    """Return the ``(h, w)`` of the same shape whose longer side is at most ``max_side``; never larger than given.
-
-    >>> fit_within(3000, 4000, 1024)
-    (768, 1024)
-    """
-    scale = min(1.0, max_side / max(height, width))
-    return max(1, round(height * scale)), max(1, round(width * scale))
-
-
 def blend(
     pixels: NDArray[np.uint8], labels: NDArray[np.uint8], lut: NDArray[np.uint8], opacity: float
 ) -> NDArray[np.uint8]:
@@ -213,17 +201,6 @@ def blend(
     for rows in _strips(*labels.shape):
         ids = labels[rows]
         out[rows] = (pixels[rows] * rest[ids][..., None] + colour[ids]) >> 8
-    return out
-
-
-def edges(labels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Mark the pixels of a ``(H, W)`` label map whose right or lower neighbour has another label.
-
-    Only the left or upper pixel of a pair is marked, so a boundary is one pixel wide.
-    """
-    out = np.zeros(labels.shape, bool)
-    np.not_equal(labels[:, :-1], labels[:, 1:], out=out[:, :-1])
-    out[:-1] |= labels[:-1] != labels[1:]
     return out
 
 

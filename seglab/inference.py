@@ -9,7 +9,8 @@ import hashlib
 import json
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,10 @@ from seglab.engines import EngineName, make_engine
 from seglab.labels import SPACES, remap_table, space
 from seglab.models import MEAN, STD, num_parameters
 from seglab.models.mask2former import QueryModel, load_published
-from seglab.runs import Run, RunError, read_record, sha256_file
+from seglab.runs import RunError, read_record, sha256_file
 from seglab.scores import Detail, shrink_to_work, to_labels
 
+GRAPH_VERSION = 1  # raise it when what Scorer computes changes: it names cached conversions
 TILE_PX = (512, 1280)  # the largest height and width scored in one pass (or turned by 90 degrees)
 OVERLAP_PX = 96
 
@@ -101,7 +103,9 @@ class Segmenter:
         self.key = str(self.record["model"]["key"])
         self.title = str(self.record["title"])
         self.label_space = str(self.record["label_space"])
-        built = json.dumps([self.record["model"], self.label_space], sort_keys=True)  # makes a graph beside the weights
+        libraries = [version(name) for name in ("timm", "segmentation-models-pytorch", "transformers")]
+        makes_the_graph = [GRAPH_VERSION, self.record["model"], self.label_space, *libraries]  # beside the weights
+        built = json.dumps(makes_the_graph, sort_keys=True)
         key = f"{self.key}-{self.weights_sha256[:16]}-{hashlib.sha256(built.encode()).hexdigest()[:8]}"
         self.engine, self.engine_note = make_engine(model.eval(), key, engine)
 
@@ -176,12 +180,6 @@ class Segmenter:
         table = remap_table(self.label_space, target)
         return to_labels(scores, height, width, table, space(target).num_classes)
 
-    def relabel(self, prediction: Prediction, target: str) -> Prediction:
-        """Return a prediction in another label space, without scoring the photo again."""
-        height, width = prediction.labels.shape
-        labels, confidence = self.to_labels(prediction.scores, height, width, target)
-        return replace(prediction, labels=labels, confidence=confidence, label_space=target)
-
 
 def published_record(model: QueryModel, folder: Path) -> dict[str, Any]:
     """Describe a published checkpoint the way a run's record would; its hash is over configuration and weights.
@@ -211,14 +209,6 @@ def published_record(model: QueryModel, folder: Path) -> dict[str, Any]:
         "weights": {"sha256": digest},
         "metrics": None,
     }
-
-
-def bundled_runs(runs: list[Run]) -> dict[str, Run]:
-    """Return the bundled run of each compared model, by model key, in the order of the panels."""
-    from seglab.models import COMPARED
-
-    by_key = {str(run.record["model"]["key"]): run for run in runs}
-    return {key: by_key[key] for key in COMPARED if key in by_key}
 
 
 def _ramp(length: int) -> NDArray[np.float32]:

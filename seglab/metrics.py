@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 IGNORE_INDEX = 255
+_STRIP_PX = 2**20
 
 
 def confusion_matrix(
@@ -32,11 +33,16 @@ def confusion_matrix(
     """
     if pred.shape != target.shape:
         raise ValueError(f"expected pred and target of one shape, got {pred.shape} and {target.shape}")
-    valid = target != ignore_index
-    t, p = target[valid].astype(np.int64), pred[valid].astype(np.int64)
-    if t.size and (t.max() >= num_classes or p.max() >= num_classes):
-        raise ValueError(f"expected class ids below {num_classes}, got {max(t.max(), p.max())}")
-    return np.bincount(t * num_classes + p, minlength=num_classes**2).reshape(num_classes, num_classes)
+    total = np.zeros(num_classes**2, np.int64)
+    flat_target, flat_pred = target.reshape(-1), pred.reshape(-1)
+    for start in range(0, flat_target.size, _STRIP_PX):  # a 50-megapixel photo must not take eight bytes a pixel
+        t, p = flat_target[start : start + _STRIP_PX], flat_pred[start : start + _STRIP_PX]
+        valid = t != ignore_index
+        t, p = t[valid].astype(np.int64), p[valid].astype(np.int64)
+        if t.size and (t.max() >= num_classes or p.max() >= num_classes):
+            raise ValueError(f"expected class ids below {num_classes}, got {max(t.max(), p.max())}")
+        total += np.bincount(t * num_classes + p, minlength=num_classes**2)
+    return total.reshape(num_classes, num_classes)
 
 
 def iou_per_class(confusion: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -101,45 +101,54 @@ def _write(folder: Path, runs: pd.DataFrame, curves: pd.DataFrame, stamps: dict[
         partial = folder / f"state-{os.getpid()}.tmp"
         partial.write_text(json.dumps({"version": VERSION, "stamps": stamps}))
         partial.replace(folder / "state.json")
-    except OSError:
+    except (OSError, ValueError):
         return
 
 
 def _read_run(folder: Path, name: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    experiment = folder.parent.name
     try:
-        record = read_record(folder)
-        epochs = read_epochs(folder)
-    except RunError as error:
+        return _rows(folder, name, read_record(folder), read_epochs(folder))
+    except (RunError, ValueError, TypeError, AttributeError, OverflowError) as error:  # one damaged run hides no other
+        problem = str(error) if isinstance(error, RunError) else f"{folder.name}/run.json has a field of another kind"
         empty = dict.fromkeys(RUN_COLUMNS)
-        return {"run": name, **empty, "experiment": experiment, "variant": folder.name, "problem": str(error)}, []
+        return {"run": name, **empty, "experiment": folder.parent.name, "variant": folder.name, "problem": problem}, []
+
+
+def _rows(
+    folder: Path, name: str, record: dict[str, Any], epochs: list[dict[str, Any]]
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     environment = record.get("environment") or {}
     row = {
         "run": name,
         "experiment": record["experiment"],
-        "variant": record["variant"],
-        "seed": record["seed"],
+        "variant": str(record["variant"]),
+        "seed": int(record["seed"]),
         "title": record["title"],
         "model": record["model"]["key"],
         "size": record["model"]["size"],
         "label_space": record["label_space"],
-        "provenance": record["provenance"],
+        "provenance": str(record["provenance"]),
         "status": record["status"],
         "epochs": epochs[-1]["epoch"] if epochs else 0,
-        "miou": (record.get("metrics") or {}).get("miou"),
-        "parameters": record["model"].get("parameters"),
-        "device": environment.get("device"),
-        "git_commit": environment.get("git_commit"),
+        "miou": _number((record.get("metrics") or {}).get("miou")),
+        "parameters": _number(record["model"].get("parameters")),
+        "device": str(environment.get("device") or ""),
+        "git_commit": str(environment.get("git_commit") or ""),
         "has_weights": Run(folder, record).weights.is_file(),
         "problem": None,
     }
-    head = {"run": name, "experiment": record["experiment"], "variant": record["variant"], "seed": record["seed"]}
+    head = {"run": name, **{column: row[column] for column in ("experiment", "variant", "seed")}}
     tidy = []
     for line in epochs:
         for key, value in line.items():
             if key in _CURVE_SKIP:
                 continue
             metric, _, name_of_class = key.partition("/")
-            number = float(value) if isinstance(value, (int, float)) else math.nan
-            tidy.append({**head, "epoch": line["epoch"], "metric": metric, "class": name_of_class, "value": number})
+            tidy.append(
+                {**head, "epoch": line["epoch"], "metric": metric, "class": name_of_class, "value": _number(value)}
+            )
     return row, tidy
+
+
+def _number(value: Any) -> float:
+    return float(value) if isinstance(value, (int, float)) else math.nan

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+EXPERIMENT = "camvid-architectures"  # of the bundled models
+COMPARED = ("deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2")  # in the order of the panels
+BUNDLED_SEED = 42
 RESULTS = Path(os.environ.get("SEGLAB_RESULTS") or Path(__file__).resolve().parent.parent / "results")
 Status = Literal["running", "finished", "failed", "interrupted"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
@@ -269,3 +272,13 @@ class RunStore:
             if wanted is not None:
                 table = table[table[column] == wanted]
         return table.reset_index(drop=True)
+
+
+def bundled_runs(root: Path = RESULTS) -> dict[str, Run]:
+    """Return the run that ships for each compared model, by model key, in the order of the panels.
+
+    It is the folder ``<key>-seed42``; other seeds and variants of the experiment never take its place.
+    """
+    servable = {run.folder.name: run for run in RunStore(root).servable(EXPERIMENT)}
+    names = {key: f"{key}-seed{BUNDLED_SEED}" for key in COMPARED}
+    return {key: servable[name] for key, name in names.items() if name in servable}

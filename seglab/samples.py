@@ -4,6 +4,9 @@ Samples are procedural scenes (:mod:`seglab.data.scenes`) with seeds that no tra
 in 1/255 under a name that carries the weights' hash, so that an answer of other weights is never shown.
 """
 
+import io
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,13 +64,20 @@ def load_sample(key: str, folder: Path = FOLDER) -> tuple[Photo, NDArray[np.uint
 
 
 def stored_scores(photo_sha256: str, weights_sha256: str, folder: Path = FOLDER) -> NDArray[np.uint8] | None:
-    """Return the stored ``(C, h, w)`` scores, in 1/255, of exactly these weights on exactly this photo; none if absent."""
-    path = folder / f"{photo_sha256[:12]}-{weights_sha256[:12]}.npz"
-    if not path.is_file():
+    """Return the stored ``(C, h, w)`` scores, in 1/255, of exactly these weights on exactly this photo.
+
+    None where they are absent or damaged: the model is then asked.
+    """
+    try:
+        with np.load(_answer(photo_sha256, weights_sha256, folder), allow_pickle=False) as file:
+            scores: NDArray[np.uint8] = file["scores"]
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error):
         return None
-    with np.load(path, allow_pickle=False) as file:
-        scores: NDArray[np.uint8] = file["scores"]
-    return scores
+    return scores if scores.ndim == 3 and scores.dtype == np.uint8 else None
+
+
+def _answer(photo_sha256: str, weights_sha256: str, folder: Path) -> Path:
+    return folder / f"{photo_sha256[:12]}-{weights_sha256[:12]}.npz"
 
 
 def make_samples(folder: Path = FOLDER) -> None:
@@ -86,10 +96,14 @@ def make_samples(folder: Path = FOLDER) -> None:
 def precompute_samples(models: Mapping[str, Any], folder: Path = FOLDER) -> int:
     """Store each model's scores of the first sample; drop what older weights left. Returns how many were stored."""
     photo, _, _ = load_sample(SAMPLES[0].key, folder)
-    for old in folder.glob("*.npz"):
-        old.unlink()
+    written = set()
     for model in models.values():
         scores, _ = model.scores(photo.pixels)
-        path = folder / f"{photo.sha256[:12]}-{model.weights_sha256[:12]}.npz"
-        np.savez_compressed(path, scores=np.rint(scores.astype(np.float32) * 255).astype(np.uint8))
+        data = io.BytesIO()
+        np.savez_compressed(data, scores=np.rint(scores.astype(np.float32) * 255).astype(np.uint8))
+        path = _answer(photo.sha256, model.weights_sha256, folder)
+        write_atomic(path, data.getvalue())
+        written.add(path)
+    for old in set(folder.glob("*.npz")) - written:
+        old.unlink()
     return len(models)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Detail = Literal["standard", "high"]
+DETAILS: tuple[Detail, ...] = ("standard", "high")
 WORKING_SIDE_PX = 512  # short side of the working size
 WORKING_PIXELS = 4 * 2**20  # the most pixels that are scored, however long and thin the photo
 STRIP_PIXELS = 1_000_000  # output pixels whose scores are held at once

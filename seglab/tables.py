@@ -1,8 +1,9 @@
 """The README's table of bundled models, made from their records so that no figure is typed by hand."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from seglab import metrics
 from seglab.labels import SPACES, remap_table, space
@@ -19,17 +20,27 @@ def rolled_up_miou(run: Run, target: str = "cityscapes-8") -> float:
     return metrics.miou(metrics.roll_up(confusion, table, space(target).num_classes))
 
 
+def starts_from(record: Mapping[str, Any]) -> str:
+    """Return where a run's first weights came from, as tables show it."""
+    encoder = (record.get("warm_start") or {}).get("encoder")
+    if not isinstance(encoder, str):
+        return "scratch"
+    return (
+        "encoder of " + encoder.split(" tensors of ", 1)[1].rsplit("/", 1)[-1] if " tensors of " in encoder else encoder
+    )
+
+
 def models_table(runs: Sequence[Run]) -> str:
     """Return two Markdown tables: one line per model, and IoU per class."""
     lines = [
-        "| model | parameters | epochs | s/epoch | mIoU, 11 classes | mIoU, 8 groups | pixel accuracy | weights |",
-        "|---|---|---|---|---|---|---|---|",
+        "| model | parameters | starts from | epochs | s/epoch | mIoU, 11 classes | mIoU, 8 groups | pixel accuracy | weights |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
         record, values = run.record, run.record["metrics"]
         lines.append(
             f"| {record['title']} (`{record['model']['key']}`) | {record['model']['parameters'] / 1e6:.2f} M "
-            f"| {record['epochs']} | {record['seconds_per_epoch']:.0f} | **{values['miou'] * 100:.1f}** "
+            f"| {starts_from(record)} | {record['epochs']} | {record['seconds_per_epoch']:.0f} | **{values['miou'] * 100:.1f}** "
             f"| {rolled_up_miou(run) * 100:.1f} | {values['pixel_accuracy'] * 100:.1f} "
             f"| {record['weights']['bytes'] / 2**20:.1f} MiB |"
         )

@@ -11,7 +11,6 @@ import pytest
 from numpy.typing import NDArray
 
 from seglab.comparison import (
-    agreement_frac,
     distinct_answers,
     geojson,
     geojson_bytes,
@@ -48,8 +47,6 @@ def test_distinct_answers_count_the_different_labels_of_each_pixel(models: int) 
 def test_agreement_is_the_share_of_pixels_with_one_label() -> None:
     a, b, c = (np.array([row], np.uint8) for row in ([0, 1, 2, 3], [0, 1, 2, 0], [0, 1, 0, 1]))
     assert pairwise_agreement([a, b, c]).tolist() == [[1, 0.75, 0.5], [0.75, 1, 0.5], [0.5, 0.5, 1]]
-    assert agreement_frac([a, b, c]) == 0.5
-    assert agreement_frac([a]) == 1
 
 
 def shapes() -> Labels:

@@ -269,12 +269,6 @@ def test_resizing_averages_areas_and_never_invents_labels() -> None:
     np.testing.assert_array_equal(images.resize_labels(images.resize_labels(IDS, 96, 128), 48, 64), IDS)
 
 
-def test_fit_within_keeps_the_shape_and_never_enlarges() -> None:
-    assert images.fit_within(720, 960, 480) == (360, 480)
-    assert images.fit_within(100, 50, 480) == (100, 50)
-    assert images.fit_within(6400, 100, 32) == (32, 1)
-
-
 @pytest.mark.parametrize("opacity", [0, 0.25, 0.5, 0.7, 1])
 def test_blend_is_the_plain_formula_and_leaves_void_alone(opacity: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(images, "_STRIP_PX", 7 * 64)  # several strips, the last one short
@@ -300,15 +294,6 @@ def test_blend_names_what_does_not_fit() -> None:
         images.blend(scene(), IDS[:, 1:], lut, 0.5)
     with pytest.raises(ValueError, match=r"opacity from 0 to 1, got 1\.5"):
         images.blend(scene(), IDS, lut, 1.5)
-
-
-def test_edges_are_where_the_right_or_lower_neighbour_differs() -> None:
-    naive = np.zeros(IDS.shape, bool)
-    for y in range(48):
-        for x in range(64):
-            naive[y, x] = (x < 63 and IDS[y, x] != IDS[y, x + 1]) or (y < 47 and IDS[y, x] != IDS[y + 1, x])
-    np.testing.assert_array_equal(images.edges(IDS), naive)
-    assert not images.edges(np.zeros((5, 7), np.uint8)).any()
 
 
 def test_what_we_encode_we_read_back() -> None:

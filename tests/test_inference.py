@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from seglab import engines, inference
-from seglab.inference import OVERLAP_PX, Segmenter, bundled_runs, tile_starts, to_input
+from seglab.inference import OVERLAP_PX, Segmenter, tile_starts, to_input
 from seglab.labels import remap, space
-from seglab.models import COMPARED, MEAN, STD
-from seglab.runs import Run, RunError, RunStore
+from seglab.models import MEAN, STD
+from seglab.runs import RunError
 from tests.tiny import street
 
 pytestmark = pytest.mark.usefixtures("own_cache")
@@ -142,16 +142,13 @@ def test_a_tile_counts_more_in_its_middle_than_at_its_border(segmenter: Segmente
     assert np.array_equal(ramp, ramp[::-1])
 
 
-def test_another_label_space_is_shown_without_scoring_again(segmenter: Segmenter) -> None:
+def test_another_label_space_rolls_the_own_labels_up(segmenter: Segmenter) -> None:
     pixels, _ = street(3)
     own = segmenter.predict(pixels)
-    engine = ByPixel(11)
-    rolled = with_engine(segmenter, engine).relabel(own, "cityscapes-8")
-    assert engine.shapes == []
+    rolled = segmenter.predict(pixels, "cityscapes-8")
     assert rolled.label_space == "cityscapes-8"
     assert np.array_equal(rolled.labels, remap(own.labels, "camvid-11", "cityscapes-8"))
     assert (rolled.confidence.astype(int) >= own.confidence.astype(int) - 1).all()
-    assert np.array_equal(segmenter.predict(pixels, "cityscapes-8").labels, rolled.labels)
     with pytest.raises(ValueError, match="got camvid-11 -> cityscapes-19"):
         segmenter.predict(pixels, "cityscapes-19")
 
@@ -211,7 +208,7 @@ def test_a_published_checkpoint_segments_in_its_nineteen_classes(published: Path
     prediction = segmenter.predict(street(0)[0])
     assert prediction.labels.shape == (64, 96)
     assert prediction.labels.max() < 19
-    assert segmenter.relabel(prediction, "cityscapes-8").labels.max() < 7
+    assert segmenter.predict(street(0)[0], "cityscapes-8").labels.max() < 7
 
 
 def key_of(source: Path, monkeypatch: pytest.MonkeyPatch) -> str:
@@ -257,9 +254,3 @@ def test_a_checkpoint_of_other_classes_is_refused(published: Path, tmp_path: Pat
     model.num_classes = 150
     with pytest.raises(ValueError, match="expected a checkpoint of 7, 11 or 19 classes, got 150"):
         inference.published_record(model, tmp_path)
-
-
-def test_the_bundled_runs_come_in_the_order_of_the_panels(tmp_path: Path) -> None:
-    runs = [Run(tmp_path / key, {"model": {"key": key}}) for key in (*reversed(COMPARED), "fpn_resnet")]
-    assert tuple(bundled_runs(runs)) == COMPARED
-    assert bundled_runs(list(RunStore(tmp_path))) == {}

@@ -3,9 +3,8 @@
 import re
 from pathlib import Path
 
-from seglab.inference import bundled_runs
 from seglab.models import MODELS
-from seglab.runs import RunStore
+from seglab.runs import bundled_runs
 from seglab.tables import MARKS, models_table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -39,7 +38,7 @@ def test_every_file_the_readme_names_exists() -> None:
 
 
 def test_the_table_of_models_is_what_the_records_say() -> None:
-    runs = list(bundled_runs(RunStore(ROOT / "results").servable("camvid-architectures")).values())
+    runs = list(bundled_runs(ROOT / "results").values())
     assert len(runs) == 4, "four bundled models"
     shown = README.split(MARKS[0])[1].split(MARKS[1])[0].strip()
     assert shown == models_table(runs).strip(), "run `python -m seglab models-table --write`"

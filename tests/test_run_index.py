@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from seglab import run_index
@@ -47,9 +48,14 @@ def test_a_damaged_run_is_a_row_with_its_problem_and_hides_no_other(tmp_path: Pa
     broken = tmp_path / "exp" / "b-seed1"
     broken.mkdir()
     (broken / "run.json").write_text("{")
+    for variant, changes in {"c": {"metrics": ["x"]}, "d": {"seed": "two"}, "e": {"environment": 3}}.items():
+        folder = tmp_path / "exp" / f"{variant}-seed1"
+        folder.mkdir()
+        (folder / "run.json").write_text(json.dumps(record(variant, **changes)))
     table = RunStore(tmp_path).runs()
-    assert len(table) == 2
-    assert table["problem"].notna().sum() == 1
+    assert len(table) == 5
+    assert table["problem"].notna().sum() == 4
+    pd.testing.assert_frame_equal(RunStore(tmp_path).runs(), table)  # from the stored index
 
 
 def test_only_changed_records_are_read_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,9 +11,12 @@ import pytest
 
 from seglab import runs
 from seglab.runs import (
+    COMPARED,
+    EXPERIMENT,
     RunError,
     RunStore,
     RunWriter,
+    bundled_runs,
     check_name,
     read_counts,
     read_epochs,
@@ -227,3 +230,16 @@ def test_plain_names_are_accepted(name: str) -> None:
 def test_names_that_are_no_plain_folder_are_refused(name: str) -> None:
     with pytest.raises(RunError, match="expected a name of lower-case letters"):
         check_name(name, "a name")
+
+
+def test_only_the_bundled_seed_stands_for_a_model_and_the_panels_order_is_kept(tmp_path: Path) -> None:
+    for key in (*reversed(COMPARED), "fpn_resnet"):
+        for seed in (42, 7):
+            folder = tmp_path / EXPERIMENT / f"{key}-seed{seed}"
+            folder.mkdir(parents=True)
+            text = record(model={"key": key, "size": "bundled"}, seed=seed)
+            (folder / "run.json").write_text(json.dumps(text))
+            (folder / "weights.safetensors").touch()
+    assert {key: run.folder.name for key, run in bundled_runs(tmp_path).items()} == {k: f"{k}-seed42" for k in COMPARED}
+    assert tuple(bundled_runs(tmp_path)) == COMPARED
+    assert bundled_runs(tmp_path / "nowhere") == {}

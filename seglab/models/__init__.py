@@ -122,9 +122,6 @@ MODELS: dict[str, ModelSpec] = {
     ),
 }
 
-# The four that the dashboard compares, in the order of its panels.
-COMPARED = ("deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2")
-
 
 def spec(key: str) -> ModelSpec:
     """Look up a family.

@@ -13,8 +13,17 @@ from seglab.runs import RunError
 from seglab.scores import Detail, to_labels
 from seglab.ui.photos import ShownPhoto
 from seglab.ui.viewer import Panel, format_view, parse_view, viewer
-from seglab.ui.workbench import Answer, ModelRef, add_own_run, bundled_models, workbench
+from seglab.ui.workbench import (
+    MAX_OWN_RUNS,
+    Answer,
+    ModelRef,
+    add_own_run,
+    bundled_models,
+    remove_own_run,
+    workbench,
+)
 
+DATA_TITLES = {"camvid": "CamVid", "cityscapes": "Cityscapes"}
 SPACE_TITLES = {"camvid-11": "11 classes", "cityscapes-8": "8 groups", "cityscapes-19": "19 classes"}
 MAX_SHOWN = 6
 MAX_SESSION_BYTES = 192 * 2**20
@@ -52,7 +61,7 @@ def settings() -> Settings:
                 "Colour-blind safe colours",
                 key="safe",
                 bind="query-params",
-                help="Okabe and Ito's, and shades of them.",
+                help="Okabe and Ito's colours and shades of them. No palette keeps 19 classes apart: take 8 groups.",
             )
             fine = st.toggle(
                 "More detail (slower)",
@@ -80,6 +89,11 @@ def settings() -> Settings:
 
 def _choose_models(refs: dict[str, ModelRef]) -> list[ModelRef]:
     default = list(refs)[:4]
+    if "models" in st.session_state:  # runs come and go; a run just given is shown
+        picked = [key for key in st.session_state["models"] or default if key in refs]
+        if (new := st.session_state.pop("own-new", None)) in refs and new not in picked:
+            picked.append(new)
+        st.session_state["models"] = picked
     chosen = st.pills(
         "Models to compare",
         list(refs),
@@ -98,6 +112,12 @@ def _choose_models(refs: dict[str, ModelRef]) -> list[ModelRef]:
 def _own_run() -> None:
     """Let the reader add a run of these trainers for this session."""
     st.markdown("**Add your own run** (both files of its folder; weights as safetensors only)")
+    own: list[ModelRef] = st.session_state["own-runs"]
+    for ref in list(own):
+        if st.button(f"Remove {ref.title}", key=f"remove-{ref.key}", icon=":material/delete:", type="tertiary"):
+            own.remove(ref)
+            remove_own_run(ref)
+            st.rerun()
     files = st.file_uploader(
         "run.json and weights.safetensors",
         type=["json", "safetensors"],
@@ -109,19 +129,23 @@ def _own_run() -> None:
     tried: set[tuple[str, ...]] = st.session_state.setdefault("own-tried", set())
     if len(by_kind) == 2:
         ids = tuple(sorted(file.file_id for file in files))
-        if ids not in tried:
+        if ids not in tried and len(own) >= MAX_OWN_RUNS:
+            st.session_state["own-error"] = f"At most {MAX_OWN_RUNS} own runs at a time: remove one first."
+        elif ids not in tried:
             tried.add(ids)
-            own: list[ModelRef] = st.session_state["own-runs"]
+            number = st.session_state["own-count"] = st.session_state.get("own-count", 0) + 1
             try:
-                ref = add_own_run(by_kind["json"].getvalue(), by_kind["safetensors"].getvalue(), len(own) + 1)
+                ref = add_own_run(by_kind["json"].getvalue(), by_kind["safetensors"].getvalue(), number)
             except RunError as error:
                 st.session_state["own-error"] = str(error)
             else:
                 own.append(ref)
-                st.session_state["own-error"] = None
+                st.session_state["own-error"], st.session_state["own-new"] = None, ref.key
                 st.rerun()
-    elif files:
-        st.caption("Give two files: run.json and weights.safetensors.")
+    else:
+        st.session_state["own-error"] = None
+        if files:
+            st.caption("Give two files: run.json and weights.safetensors.")
     if message := st.session_state.get("own-error"):
         st.error(message, icon=":material/block:")
 
@@ -134,7 +158,7 @@ def ask_all(photo: ShownPhoto, chosen: Settings) -> dict[str, Answer | None]:
     bench, kept = workbench(), st.session_state.setdefault("answers", {})
     answers: dict[str, Answer | None] = {}
     for model in chosen.models:
-        key = (photo.sha256, model.sha256, chosen.detail)
+        key = (photo.sha256, model.id, chosen.detail)
         answers[model.key] = kept.pop(key, None) or bench.ask(model, photo, chosen.detail)
         if (answer := answers[model.key]) is not None:
             kept[key] = answer  # youngest last
@@ -161,7 +185,7 @@ def labels_at(
     if size is not None and size != photo.shown.shape[:2]:
         return to_labels(answer.scores, *size, remap_table(model.label_space, target), chosen.space.num_classes)
     shown = photo.shown.shape[:2]
-    found = _labels(photo.sha256, model.sha256, chosen.detail, target, shown, model.label_space, answer.scores)
+    found = _labels(photo.sha256, model.id, chosen.detail, target, shown, model.label_space, answer.scores)
     return cast(tuple[NDArray[np.uint8], NDArray[np.uint8]], found)
 
 
@@ -203,7 +227,7 @@ def _panels(photo: ShownPhoto, chosen: Settings, was_pending: bool) -> None:
     if failed and st.button("Try the failed models again", icon=":material/refresh:"):
         for model in failed:
             workbench().forget_failure(model)
-            st.session_state["answers"].pop((photo.sha256, model.sha256, chosen.detail), None)
+            st.session_state["answers"].pop((photo.sha256, model.id, chosen.detail), None)
         st.rerun()
 
 
@@ -228,9 +252,12 @@ def _panel(photo: ShownPhoto, model: ModelRef, answer: Answer | None, chosen: Se
 
 def facts(model: ModelRef, answer: Answer | None = None) -> str:
     """Return a panel's caption: figures with their origin in the Models tab."""
-    metrics = model.record.get("metrics") or {}
-    parts = [f"val mIoU {metrics['miou'] * 100:.1f} %"] if metrics.get("miou") is not None else ["no val figure"]
-    parts.append(f"{model.record['model'].get('parameters', 0) / 1e6:.1f} M parameters")
+    metrics, data = model.record.get("metrics") or {}, (model.record.get("data") or {}).get("name") or "unknown data"
+    parts = ["no val figure"]
+    if metrics.get("miou") is not None:
+        classes = SPACE_TITLES.get(model.label_space, model.label_space)
+        parts = [f"val mIoU {metrics['miou'] * 100:.1f} % ({DATA_TITLES.get(data, data)}, {classes})"]
+    parts.append(f"{(model.record['model'].get('parameters') or 0) / 1e6:.1f} M parameters")
     if answer is not None:
         spent = answer.latency_ms
         parts.append(f"{spent['forward']:.0f} ms" if spent else "stored answer")

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import cv2
@@ -15,7 +15,8 @@ from seglab import metrics
 from seglab.comparison import distinct_answers, geojson_bytes, pairwise_agreement, zip_files
 from seglab.figures import STEPS, agreement_heatmap, area_bars, latency_bars
 from seglab.images import ImageError, blend, encode_png, resize_labels, safe_stem
-from seglab.labels import REMAPS, VOID, remap, space
+from seglab.labels import REMAPS, SPACES, VOID, remap, space
+from seglab.tables import starts_from
 from seglab.ui.compare import Result, Settings, ask_all, labels_at, ready, seen_view
 from seglab.ui.photos import ShownPhoto, read_truth
 
@@ -30,7 +31,7 @@ def tabs(photo: ShownPhoto, others: Sequence[ShownPhoto], chosen: Settings, resu
         "Disagreement": partial(_disagreement, photo, results),
         "Area per class": partial(_area, results, chosen),
         "Ground truth": partial(_truth, photo, results, chosen),
-        "Models": partial(_models, photo, results),
+        "Models": partial(_models, photo, results, chosen),
         "All photos": partial(_all_photos, [photo, *others], chosen),
         "Downloads": partial(_downloads, photo, results, chosen),
     }
@@ -38,10 +39,20 @@ def tabs(photo: ShownPhoto, others: Sequence[ShownPhoto], chosen: Settings, resu
     for tab, body in zip(st.tabs(list(bodies), key="tab", on_change="rerun", bind="query-params"), bodies, strict=True):
         if tab.open:
             with tab:
-                if not results:
-                    st.info("The models are still at work; this fills when the first has answered.")
-                else:
+                if len(results) < len(chosen.models):
+                    st.info(_missing(photo, chosen))
+                if results:
                     bodies[body]()
+
+
+def _missing(photo: ShownPhoto, chosen: Settings) -> str:
+    """Say which models are not part of what a tab shows, and why."""
+    answers = ask_all(photo, chosen)
+    waiting = [m.title for m in chosen.models if answers[m.key] is None]
+    failed = [m.title for m in chosen.models if (answer := answers[m.key]) is not None and answer.error]
+    parts = [f"still at work: {', '.join(waiting)}"] if waiting else []
+    parts += [f"failed, see its panel: {', '.join(failed)}"] if failed else []
+    return f"{len(chosen.models) - len(waiting) - len(failed)} of {len(chosen.models)} models here; {'; '.join(parts)}."
 
 
 def _disagreement(photo: ShownPhoto, results: list[Result]) -> None:
@@ -127,13 +138,17 @@ def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | No
             return None
         st.caption("Ground truth: the exact mask of this procedural scene.")
         return remap(photo.truth, photo.truth_space, chosen.space.key)
-    sources = [source for source, target in REMAPS if target == chosen.space.key]
-    source = st.selectbox("The mask's ids are those of", sources, key="truth-space")
+    source = st.selectbox(
+        "The mask's ids are those of", list(SPACES), format_func=lambda key: SPACES[key].title, key="truth-space"
+    )
+    if (source, chosen.space.key) not in REMAPS:
+        st.info(f"{SPACES[source].title} cannot be told as {chosen.space.title}; choose 8 groups above.")
+        return None
     file = st.file_uploader(
         f"A mask of {photo.width} by {photo.height} pixels: an 8-bit PNG of class ids",
         type=["png"],
         max_upload_size=16,
-        key="truth-upload",
+        key=f"truth-upload-{photo.key}",  # a mask belongs to its photo
     )
     if file is None:
         st.info("With a mask of the photo you get the IoU of every model and class, and an error map.")
@@ -147,6 +162,12 @@ def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | No
     if (out == VOID).all():
         st.error(f"No pixel of {file.name} holds an id of {source}; choose the label space its ids belong to.")
         return None
+    known = SPACES[source].num_classes + (source == "camvid-11")  # CamVid's own masks call 11 unlabelled
+    strange = float(((mask >= known) & (mask != VOID)).mean())
+    if strange:
+        st.warning(
+            f"{strange:.1%} of {file.name} holds ids that {SPACES[source].title} does not have; they are left out."
+        )
     return out
 
 
@@ -157,7 +178,7 @@ def _error_map(photo: NDArray[np.uint8], labels: NDArray[np.uint8], truth: NDArr
     return blend(photo, state, lut, 0.6)
 
 
-def _models(photo: ShownPhoto, results: list[Result]) -> None:
+def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
     rows, times = [], []
     for r in results:
         record, answer = r.model.record, r.answer
@@ -167,13 +188,15 @@ def _models(photo: ShownPhoto, results: list[Result]) -> None:
         rows.append(
             {
                 "model": r.model.title,
-                "run": f"{record['experiment']}/{r.model.folder.name}",
+                "run": _run_name(r),
                 "provenance": record["provenance"],
                 "val mIoU (%)": None if values.get("miou") is None else values["miou"] * 100,
                 "data": data.get("name", "?"),
                 "val split": f"{val.get('split', '?')}, {val.get('images', '?')} images",
-                "parameters (M)": record["model"].get("parameters", 0) / 1e6,
+                "parameters (M)": (record["model"].get("parameters") or 0) / 1e6,
                 "epochs": record.get("epochs"),
+                "starts from": starts_from(record),
+                "teacher": (record.get("teacher") or {}).get("run", "none"),
                 "trained on": (record.get("environment") or {}).get("device", "?"),
                 "commit": ((record.get("environment") or {}).get("git_commit") or "?")[:10],
                 "weights": r.model.sha256[:12],
@@ -193,13 +216,18 @@ def _models(photo: ShownPhoto, results: list[Result]) -> None:
     )
     if times:
         st.plotly_chart(latency_bars(pd.DataFrame(times)), key="latency", alt="Latency by step and model")
-        h, w = photo.work["standard"].shape[:2]
+        h, w = photo.work[chosen.detail].shape[:2]
         st.caption(
             f"Time for this photo ({photo.width} by {photo.height}, worked on at {w} by {h}, labels at display size), on "
             "this machine; compiling a model for a new photo shape is not counted."
         )
     else:
         st.caption("These answers were stored ahead of time; upload a photo to see latencies of this machine.")
+
+
+def _run_name(result: Result) -> str:
+    record = result.model.record
+    return f"{record['experiment']}/{record['variant']}-seed{record['seed']}"
 
 
 def _photo_rows(photo: ShownPhoto, results: list[Result], chosen: Settings) -> list[dict[str, Any]]:
@@ -221,27 +249,43 @@ def _photo_rows(photo: ShownPhoto, results: list[Result], chosen: Settings) -> l
 
 
 def _all_photos(photos: list[ShownPhoto], chosen: Settings) -> None:
+    pending = any(answer is None for photo in photos for answer in ask_all(photo, chosen).values())
+    st.fragment(_photos_table, run_every=1.0 if pending else None)(photos, chosen, pending)
+
+
+def _photos_table(photos: list[ShownPhoto], chosen: Settings, was_pending: bool) -> None:
     # rows stay when answers have to make room: twelve photos' scores do not fit into memory together
     kept: dict[tuple[str, ...], list[dict[str, Any]]] = st.session_state.setdefault("photo-rows", {})
     rows, waiting = [], 0
     for photo in photos:
-        key = (photo.key, chosen.space.key, chosen.detail, *(model.key + model.sha256 for model in chosen.models))
+        key = (photo.key, chosen.space.key, chosen.detail, *(model.key + model.id for model in chosen.models))
         found = kept.get(key)
         if found is None:
-            waiting += sum(answer is None for answer in ask_all(photo, chosen).values())
+            answers = ask_all(photo, chosen)
+            pending = sum(answer is None for answer in answers.values())
+            waiting += pending
             found = _photo_rows(photo, ready(photo, chosen), chosen)
-            if len(found) == len(chosen.models):
+            found += [
+                {"photo": photo.name, "model": model.title, "failed": answer.error}
+                for model in chosen.models
+                if (answer := answers[model.key]) is not None and answer.error
+            ]
+            if not pending:
                 kept[key] = found
         rows += found
+    if was_pending and not waiting:
+        st.rerun()  # stops looking again
     table = pd.DataFrame(rows)
     numbers = {c: st.column_config.NumberColumn(format="%.1f") for c in table.columns if c.endswith(("(%)", "(ms)"))}
     st.dataframe(table, hide_index=True, column_config=numbers)
     if waiting:
-        st.button(f"{waiting} answers are still being worked on: look again", icon=":material/refresh:")
+        st.caption(
+            f":material/hourglass_empty: {waiting} answers are still being worked on; the table fills by itself."
+        )
     st.download_button(
-        "Download this table (CSV)",
+        "Download the table so far (CSV)" if waiting else "Download this table (CSV)",
         table.to_csv(index=False).encode(),
-        "seglab-photos.csv",
+        "seglab-photos-partial.csv" if waiting else "seglab-photos.csv",
         "text/csv",
         on_click="ignore",
         icon=":material/download:",
@@ -284,25 +328,40 @@ def _downloads(photo: ShownPhoto, results: list[Result], chosen: Settings) -> No
 
 def _one(photo: ShownPhoto, result: Result, chosen: Settings, suffix: str, view: Mapping[str, Any]) -> bytes:
     labels, _ = labels_at(photo, result.model, result.answer, chosen, (photo.height, photo.width))
+    return _file(suffix, labels, photo.reread, chosen, view)
+
+
+def _file(
+    suffix: str,
+    labels: NDArray[np.uint8],
+    pixels: Callable[[], NDArray[np.uint8]],
+    chosen: Settings,
+    view: Mapping[str, Any],
+) -> bytes:
+    """Return one download of a label map; an overlay is as the reader sees it, hidden classes included."""
     if suffix == "labels.png":
         return encode_png(labels)
     if suffix == "overlay.png":
-        return encode_png(blend(photo.reread(), labels, chosen.space.lut(chosen.palette), view["opacity"] / 100))
+        seen = np.where(np.isin(labels, view["hidden"]), VOID, labels).astype(np.uint8) if view["hidden"] else labels
+        return encode_png(blend(pixels(), seen, chosen.space.lut(chosen.palette), view["opacity"] / 100))
     return geojson_bytes(labels, chosen.space.key)
 
 
 def _zip(photo: ShownPhoto, results: list[Result], chosen: Settings, stem: str, view: Mapping[str, Any]) -> bytes:
     files: dict[str, bytes] = {}
     summary = []
+    pixels = cache(photo.reread)
     for r in results:
+        labels, _ = labels_at(photo, r.model, r.answer, chosen, (photo.height, photo.width))
         for suffix in ("labels.png", "overlay.png", "geojson"):
-            files[f"{stem}.{r.model.key}.{suffix}"] = _one(photo, r, chosen, suffix, view)
-        shares = area_table([r], chosen).set_index("class")["share_frac"].round(6).to_dict()
+            files[f"{stem}.{r.model.key}.{suffix}"] = _file(suffix, labels, pixels, chosen, view)
+        counts = np.bincount(labels.ravel(), minlength=256)
+        shares = {name: round(float(counts[i] / labels.size), 6) for i, name in enumerate(chosen.space.names)}
         summary.append(
             {
                 "photo": photo.name,
                 "model": r.model.key,
-                "run": f"{r.model.record['experiment']}/{r.model.folder.name}",
+                "run": _run_name(r),
                 "weights_sha256": r.model.sha256,
                 "engine": r.answer.engine or "stored answer",
                 "label_space": chosen.space.key,

@@ -1,5 +1,6 @@
 """Choosing the photo: samples, uploads, camera. Photos live in the session's memory and nowhere else."""
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import count
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from seglab.images import MAX_BYTES, ImageError, open_mask, open_photo, resize
 from seglab.samples import LABEL_SPACE, SAMPLES, load_sample
-from seglab.scores import Detail, shrink_to_work
+from seglab.scores import DETAILS, Detail, shrink_to_work
 from seglab.ui.viewer import display_size
 
 TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
@@ -33,6 +34,7 @@ class ShownPhoto:
     decode_ms: float
     shown: NDArray[np.uint8]  # at display size
     work: dict[Detail, NDArray[np.uint8]]  # at working size
+    shrink_ms: dict[Detail, float]  # what making those took
     alt: str
     reread: Callable[[], NDArray[np.uint8]]  # the pixels at the photo's own size, decoded again
     truth: NDArray[np.uint8] | None = None  # exact mask of a sample
@@ -57,6 +59,12 @@ def prepare(source: bytes, name: str, key: str, alt: str = "", truth: NDArray[np
     photo = open_photo(source, name)
     pixels = photo.pixels
     height, width = pixels.shape[:2]
+    work: dict[Detail, NDArray[np.uint8]] = {}
+    shrink_ms: dict[Detail, float] = {}
+    for detail in DETAILS:
+        start = time.perf_counter()
+        work[detail] = shrink_to_work(pixels, detail)
+        shrink_ms[detail] = (time.perf_counter() - start) * 1000
     return ShownPhoto(
         key=key,
         name=photo.name,
@@ -66,7 +74,8 @@ def prepare(source: bytes, name: str, key: str, alt: str = "", truth: NDArray[np
         width=width,
         decode_ms=photo.decode_ms,
         shown=resize(pixels, *display_size(height, width)),
-        work={"standard": shrink_to_work(pixels), "high": shrink_to_work(pixels, "high")},
+        work=work,
+        shrink_ms=shrink_ms,
         alt=alt or f"Photo {photo.name}, {width} by {height} pixels",
         reread=lambda: open_photo(source, name).pixels,
         truth=truth,
@@ -98,7 +107,15 @@ def picker() -> list[ShownPhoto]:
             width=420,
         )
         with st.popover("Camera", icon=":material/photo_camera:", on_change="rerun", key="camera-popover") as popover:
-            shot = st.camera_input("Take a photo", key="camera") if popover.open else None
+            round_ = st.session_state.setdefault("camera-round", 0)  # another key empties the widget
+            shot = st.camera_input("Take a photo", key=f"camera-{round_}") if popover.open else None
+            shots = [key for key in (shelf.photos | shelf.refused) if key.startswith("camera-")]
+            if shots and st.button(f"Remove {len(shots)} camera photos", icon=":material/delete:", key="camera-remove"):
+                for key in shots:
+                    shelf.photos.pop(key, None)
+                    shelf.refused.pop(key, None)
+                st.session_state["camera-round"] += 1
+                st.rerun()
         st.caption("Photos stay in this session's memory; they are never stored.", width="content")
     _take(shelf, {file.file_id: file for file in files}, shot)
     titles = {key: photo.name for key, photo in shelf.photos.items()}

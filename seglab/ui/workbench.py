@@ -3,7 +3,8 @@
 No torch is imported until a model has to run, so that pages open fast.
 """
 
-import math
+import hashlib
+import json
 import shutil
 import tempfile
 import threading
@@ -12,6 +13,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from seglab.runs import RESULTS, Run, RunError, RunStore, read_record, sha256_file
+from seglab.runs import EXPERIMENT, RESULTS, Run, RunError, RunStore, bundled_runs, read_record, sha256_file
 from seglab.samples import stored_scores
 from seglab.scores import Detail
 from seglab.ui.photos import ShownPhoto
@@ -27,10 +29,27 @@ from seglab.ui.photos import ShownPhoto
 if TYPE_CHECKING:
     from seglab.inference import Segmenter
 
-EXPERIMENT = "camvid-architectures"
-ORDER = ("deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2")
 MAX_ANSWER_BYTES = 256 * 2**20
 MAX_MODELS = 8
+MAX_OWN_RUNS = 3  # per session
+# What the pages show of a record, and what each has to be where it is there.
+SHOWN: dict[str, Any] = {
+    "metrics": Mapping,
+    "metrics.miou": float,
+    "environment": Mapping,
+    "environment.device": str,
+    "environment.git_commit": str,
+    "data": Mapping,
+    "data.name": str,
+    "data.val": Mapping,
+    "data.val.split": str,
+    "data.val.images": float,
+    "model.parameters": float,
+    "epochs": float,
+    "provenance": str,
+    "warm_start": Mapping,
+    "teacher": Mapping,
+}
 
 
 @dataclass(frozen=True)
@@ -43,6 +62,13 @@ class ModelRef:
     sha256: str
     label_space: str
     record: Mapping[str, Any]
+    own: bool = False  # given by the reader: answers stored ahead of time do not stand for it
+
+    @cached_property
+    def id(self) -> str:
+        """What the model is: its weights and how the network around them is built. Equal ids give equal answers."""
+        built = json.dumps([self.sha256, self.record["model"], self.label_space], sort_keys=True, default=str)
+        return hashlib.sha256(built.encode(errors="backslashreplace")).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -73,14 +99,15 @@ class Workbench:
 
     def ask(self, model: ModelRef, photo: ShownPhoto, detail: Detail) -> Answer | None:
         """Return the model's answer, or none while it is being worked on."""
-        key = (model.sha256, photo.sha256, detail)
+        key = (model.id, photo.sha256, detail)
         with self._lock:
             if key in self._answers:
                 self._answers.move_to_end(key)
                 return self._answers[key]
             if key in self._running:
                 return None
-            if detail == "standard" and (stored := stored_scores(photo.sha256, model.sha256)) is not None:
+            stored = None if model.own or detail != "standard" else stored_scores(photo.sha256, model.sha256)
+            if stored is not None:
                 answer = Answer(stored.astype(np.float16) / np.float16(255))
                 self._keep(key, answer)
                 return answer
@@ -91,6 +118,7 @@ class Workbench:
         try:
             segmenter = self._load(model)
             scores, latency = segmenter.scores(photo.work[detail], detail)
+            latency["preprocess"] = round(latency["preprocess"] + photo.shrink_ms[detail], 1)
             start = time.perf_counter()
             height, width = photo.shown.shape[:2]
             segmenter.to_labels(scores, height, width, model.label_space)
@@ -106,12 +134,12 @@ class Workbench:
     def _load(self, model: ModelRef) -> "Segmenter":
         from seglab.inference import Segmenter
 
-        segmenter = self._models.get(model.sha256)
+        segmenter = self._models.get(model.id)
         if segmenter is None:
             while len(self._models) >= MAX_MODELS:
                 self._models.popitem(last=False)
-            segmenter = self._models[model.sha256] = Segmenter(model.folder)
-        self._models.move_to_end(model.sha256)
+            segmenter = self._models[model.id] = Segmenter(model.folder)
+        self._models.move_to_end(model.id)
         return segmenter
 
     def _keep(self, key: tuple[str, str, str], answer: Answer) -> None:
@@ -119,10 +147,17 @@ class Workbench:
         while sum(a.nbytes for a in self._answers.values()) > MAX_ANSWER_BYTES and len(self._answers) > 1:
             self._answers.popitem(last=False)
 
+    def forget(self, model: ModelRef) -> None:
+        """Let go of a model and of its answers."""
+        with self._lock:
+            self._models.pop(model.id, None)
+            for key in [k for k in self._answers if k[0] == model.id]:
+                del self._answers[key]
+
     def forget_failure(self, model: ModelRef) -> None:
         """Drop a model's failed answers, so that it is asked again."""
         with self._lock:
-            for key in [k for k, a in self._answers.items() if k[0] == model.sha256 and a.error]:
+            for key in [k for k, a in self._answers.items() if k[0] == model.id and a.error]:
                 del self._answers[key]
 
 
@@ -138,24 +173,27 @@ def _uploads() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="seglab-")
 
 
-def model_ref(run: Run) -> ModelRef:
+def model_ref(run: Run, key: str, title: str, own: bool = False) -> ModelRef:
     """Describe a finished run as a model."""
     record = run.record
     return ModelRef(
-        key=str(record["model"]["key"]),
-        title=str(record["title"]),
+        key=key,
+        title=title,
         folder=run.folder,
         sha256=str((record.get("weights") or {}).get("sha256") or sha256_file(run.weights)),
         label_space=str(record["label_space"]),
         record=record,
+        own=own,
     )
 
 
 def bundled_models(results: Path = RESULTS) -> list[ModelRef]:
-    """Return the bundled models in the order of the panels; the fifth and later are the other runs of the experiment."""
-    refs = [model_ref(run) for run in RunStore(results).servable(EXPERIMENT)]
-    rank = {key: i for i, key in enumerate(ORDER)}
-    return sorted(refs, key=lambda ref: (rank.get(ref.key, len(rank)), ref.folder.name))
+    """Return the bundled models in the order of the panels, then the other runs of their experiment, named by folder."""
+    bundled = bundled_runs(results)
+    refs = [model_ref(run, key, str(run.record["title"])) for key, run in bundled.items()]
+    known = {run.folder for run in bundled.values()}
+    others = [run for run in RunStore(results).servable(EXPERIMENT) if run.folder not in known]
+    return refs + [model_ref(r, r.folder.name[:64], f"{r.record['title']} ({r.folder.name})", own=True) for r in others]
 
 
 def add_own_run(record: bytes, weights: bytes, number: int) -> ModelRef:
@@ -176,24 +214,30 @@ def add_own_run(record: bytes, weights: bytes, number: int) -> ModelRef:
             raise RunError(f"the run is {checked['status']}, not finished; finish its training first")
         _check_figures(checked)
         load_run(folder)
-    except RunError:
+    except Exception as error:  # a file from outside: whatever it upsets, the page goes on
         shutil.rmtree(folder.parent, ignore_errors=True)
-        raise
-    ref = model_ref(Run(folder, checked))
-    title = f"{ref.title[:60]} (own {number})"  # charts and tables tell models apart by title
-    return ModelRef(f"own{number}", title, folder, ref.sha256, ref.label_space, checked)
+        if isinstance(error, RunError):
+            raise
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+        raise RunError(f"this run cannot be used: {reason}") from error
+    title = f"{checked['title'][:60]} (own {number})"  # charts and tables tell models apart by title
+    return model_ref(Run(folder, checked), f"own{number}", title, own=True)
+
+
+def remove_own_run(ref: ModelRef) -> None:
+    """Delete an uploaded run's files and let go of its model."""
+    shutil.rmtree(ref.folder.parent, ignore_errors=True)
+    workbench().forget(ref)
 
 
 def _check_figures(record: Mapping[str, Any]) -> None:
     """Check the parts of a record from outside that panels and tables show."""
-    data = record.get("data") or {}
-    tables = {"metrics": record.get("metrics"), "environment": record.get("environment"), "data": data}
-    tables["data.val"] = data.get("val") if isinstance(data, Mapping) else None
-    for name, value in tables.items():
-        if not isinstance(value or {}, Mapping):
-            raise RunError(f"expected {name} in run.json as an object, got {type(value).__name__}")
-    numbers = {"metrics.miou": (record.get("metrics") or {}).get("miou")}
-    numbers["model.parameters"] = record["model"].get("parameters")
-    for name, value in numbers.items():
-        if value is not None and not (isinstance(value, int | float) and math.isfinite(value)):
-            raise RunError(f"expected {name} in run.json as a number, got {str(value)[:40]!r}")
+    for path, kind in SHOWN.items():
+        value: Any = record
+        for part in path.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        if value is None or (kind is float and isinstance(value, int | float) and abs(value) < 1e15):
+            continue
+        if kind is float or not isinstance(value, kind) or len(value) > 200:
+            wanted = {float: "a number", str: "a short text", Mapping: "an object"}[kind]
+            raise RunError(f"expected {path} in run.json as {wanted}, got {str(value)[:40]!r}")

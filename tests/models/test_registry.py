@@ -10,10 +10,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from seglab.models import COMPARED, MODELS, DenseModel, QueryModel, build, num_parameters, spec
+from seglab.models import MODELS, DenseModel, QueryModel, build, num_parameters, spec
 from seglab.models._torchvision import mend_torchvision
 from seglab.models.dense import pad_to_stride, score_dense
 from seglab.models.mask2former import load_published, query_scores, symbolic_sizes
+from seglab.runs import COMPARED
 
 pytestmark = pytest.mark.filterwarnings("ignore:For 'tu-':UserWarning")
 
