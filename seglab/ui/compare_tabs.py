@@ -249,33 +249,36 @@ def _photo_rows(photo: ShownPhoto, results: list[Result], chosen: Settings) -> l
 
 
 def _all_photos(photos: list[ShownPhoto], chosen: Settings) -> None:
-    pending = any(answer is None for photo in photos for answer in ask_all(photo, chosen).values())
-    st.fragment(_photos_table, run_every=1.0 if pending else None)(photos, chosen, pending)
+    waiting = sum(_rows_of(photo, chosen)[1] for photo in photos)
+    st.fragment(_photos_table, run_every=1.0 if waiting else None)(photos, chosen, waiting > 0)
 
 
-def _photos_table(photos: list[ShownPhoto], chosen: Settings, was_pending: bool) -> None:
-    # rows stay when answers have to make room: twelve photos' scores do not fit into memory together
+def _rows_of(photo: ShownPhoto, chosen: Settings) -> tuple[list[dict[str, Any]], int]:
+    """Return a photo's rows so far and how many answers are still being worked on.
+
+    Complete rows stay when answers have to make room: twelve photos' scores do not fit into memory together.
+    """
     kept: dict[tuple[str, ...], list[dict[str, Any]]] = st.session_state.setdefault("photo-rows", {})
-    rows, waiting = [], 0
-    for photo in photos:
-        key = (photo.key, chosen.space.key, chosen.detail, *(model.key + model.id for model in chosen.models))
-        found = kept.get(key)
-        if found is None:
-            answers = ask_all(photo, chosen)
-            pending = sum(answer is None for answer in answers.values())
-            waiting += pending
-            found = _photo_rows(photo, ready(photo, chosen), chosen)
-            found += [
-                {"photo": photo.name, "model": model.title, "failed": answer.error}
-                for model in chosen.models
-                if (answer := answers[model.key]) is not None and answer.error
-            ]
-            if not pending:
-                kept[key] = found
-        rows += found
-    if was_pending and not waiting:
+    key = (photo.key, chosen.space.key, chosen.detail, *(model.key + model.id for model in chosen.models))
+    if key in kept:
+        return kept[key], 0
+    answers = ask_all(photo, chosen)
+    waiting = sum(answer is None for answer in answers.values())
+    rows = _photo_rows(photo, ready(photo, chosen), chosen)
+    for model in chosen.models:
+        if (answer := answers[model.key]) is not None and answer.error:
+            rows.append({"photo": photo.name, "model": model.title, "failed": answer.error})
+    if not waiting:
+        kept[key] = rows
+    return rows, waiting
+
+
+def _photos_table(photos: list[ShownPhoto], chosen: Settings, was_waiting: bool) -> None:
+    found = [_rows_of(photo, chosen) for photo in photos]
+    waiting = sum(count for _, count in found)
+    if was_waiting and not waiting:
         st.rerun()  # stops looking again
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame([row for rows, _ in found for row in rows])
     numbers = {c: st.column_config.NumberColumn(format="%.1f") for c in table.columns if c.endswith(("(%)", "(ms)"))}
     st.dataframe(table, hide_index=True, column_config=numbers)
     if waiting:

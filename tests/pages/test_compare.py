@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import zlib
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,9 +23,11 @@ from seglab.data.scenes import make_scene
 from seglab.images import ImageError, encode_jpeg, encode_png, open_mask, open_photo
 from seglab.inference import Segmenter
 from seglab.labels import remap, space
+from seglab.runs import EXPERIMENT
 from seglab.samples import FOLDER, SAMPLES
 from seglab.scores import working_size
 from seglab.ui import compare, photos, workbench
+from seglab.ui.photos import sample_photo
 from tests.hostile import corpus
 from tests.pages.conftest import APP, ROOT, RUN_S, OpenPage, panels, settle, viewer
 
@@ -58,6 +61,8 @@ ODD_RECORDS: dict[str, dict[str, Any]] = {
     "text for a figure": {"metrics": {"miou": "good"}},
     "a list for figures": {"metrics": [1]},
     "a list for the data's split": {"data": {"val": [1]}},
+    "a number for a commit": {"environment": {"git_commit": 123}},
+    "a figure beyond any float": {"metrics": {"miou": 10**400}},
     "another hash": {"weights": {"sha256": "0" * 64}},
 }
 
@@ -85,7 +90,7 @@ def look_until_complete(page: AppTest) -> None:
     """Look at the table of all photos again until no answer is missing; at most a minute."""
     until = time.monotonic() + 60
     settle(page)
-    while any("still being worked on" in button.label for button in page.button):
+    while any("still being worked on" in caption.value for caption in page.caption):
         assert time.monotonic() < until, "the table never fills"
         time.sleep(0.5)
         settle(page)
@@ -259,7 +264,7 @@ def test_without_a_trained_model_the_page_says_which_command_makes_one(
 def test_a_failing_model_says_why_the_others_stay_and_it_can_be_asked_again(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    experiment = tmp_path / workbench.EXPERIMENT
+    experiment = tmp_path / EXPERIMENT
     for ref in workbench.bundled_models():
         if ref.key in ("deeplabv3plus", "fpn_convnextv2"):
             shutil.copytree(ref.folder, experiment / ref.folder.name)
@@ -331,13 +336,60 @@ def test_an_uploaded_mask_gives_the_table_that_the_sample_has(open_page: OpenPag
     expected = open_page(tab="Ground truth").dataframe[0].value
     page = send(open_page(tab="Ground truth"), "upload", ("mine.jpg", (FOLDER / f"{SAMPLES[0].key}.jpg").read_bytes()))
     assert "With a mask of the photo" in page.info[0].value
-    send(page, "truth-upload", ("mask.png", (FOLDER / f"{SAMPLES[0].key}.mask.png").read_bytes()))
+    send(
+        page,
+        f"truth-upload-{page.session_state['photo']}",
+        ("mask.png", (FOLDER / f"{SAMPLES[0].key}.mask.png").read_bytes()),
+    )
     np.testing.assert_array_equal(page.dataframe[0].value.to_numpy(), expected.to_numpy())
+
+
+def test_a_mask_belongs_to_its_photo(open_page: OpenPage) -> None:
+    page = send(open_page(tab="Ground truth"), "upload", ("a.jpg", street(1)), ("b.jpg", street(2)))
+    first = page.session_state["photo"]
+    send(page, f"truth-upload-{first}", ("mask.png", encode_png(np.zeros((HEIGHT, WIDTH), np.uint8))))
+    assert len(page.dataframe) == 1
+    page.session_state["photo"] = next(key for key in page.session_state["shelf"].photos if key != first)
+    settle(page)
+    assert len(page.dataframe) == 0
+    assert "With a mask of the photo" in page.info[0].value
+
+
+def test_ids_that_a_label_space_does_not_have_are_named(open_page: OpenPage) -> None:
+    page = send(open_page(tab="Ground truth"), "upload", ("a.jpg", street(1)))
+    mask = np.zeros((HEIGHT, WIDTH), np.uint8)
+    mask[: HEIGHT // 4] = 26  # a raw Cityscapes id
+    send(page, f"truth-upload-{page.session_state['photo']}", ("raw.png", encode_png(mask)))
+    assert page.warning[0].value.startswith("25.0% of raw.png holds ids")
+
+
+def test_an_uploaded_run_with_the_bundled_weights_in_another_network_is_another_model() -> None:
+    bundled = workbench.bundled_models()[0]
+    model = {**bundled.record["model"], "options": {"decoder_atrous_rates": [1, 1, 1]}}
+    altered = replace(bundled, record={**bundled.record, "model": model}, own=True)
+    bench, photo = workbench.Workbench(), sample_photo(SAMPLES[0].key)
+    assert altered.id != bundled.id
+    assert bench.ask(bundled, photo, "standard") is not None  # stored ahead of time
+    bench._queue.shutdown()  # nothing is worked on here
+    with pytest.raises(RuntimeError):
+        bench.ask(altered, photo, "standard")
+
+
+def test_another_seed_of_a_bundled_model_is_offered_beside_it(tmp_path: Path) -> None:
+    ref = workbench.bundled_models()[0]
+    for name in (ref.folder.name, "deeplabv3plus-seed7"):
+        shutil.copytree(ref.folder, tmp_path / EXPERIMENT / name)
+    refs = workbench.bundled_models(tmp_path)
+    assert [(r.key, r.folder.name) for r in refs] == [
+        ("deeplabv3plus", "deeplabv3plus-seed42"),
+        ("deeplabv3plus-seed7", "deeplabv3plus-seed7"),
+    ]
+    assert len({r.title for r in refs}) == 2
 
 
 def test_a_mask_of_another_size_is_refused_in_a_sentence_with_both_sizes(open_page: OpenPage) -> None:
     page = send(open_page(tab="Ground truth"), "upload", ("street.jpg", street(1)))
-    send(page, "truth-upload", ("small.png", encode_png(np.zeros((40, 60), np.uint8))))
+    send(page, f"truth-upload-{page.session_state['photo']}", ("small.png", encode_png(np.zeros((40, 60), np.uint8))))
     (error,) = page.error
     assert "small.png" in error.value
     assert all(str(side) in error.value for side in (40, 60, HEIGHT, WIDTH))
@@ -350,7 +402,7 @@ def test_stored_answers_are_shown_without_importing_torch(tmp_path: Path) -> Non
     scores = np.zeros((CAMVID.num_classes, *working_size(photo.height, photo.width)), np.uint8)
     scores[3] = 255
     for ref in workbench.bundled_models():
-        folder = tmp_path / workbench.EXPERIMENT / ref.folder.name
+        folder = tmp_path / EXPERIMENT / ref.folder.name
         folder.mkdir(parents=True)
         record = dict(ref.record) | {"weights": {"sha256": ref.sha256}}
         (folder / "run.json").write_text(json.dumps(record))
