@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from seglab import metrics
-from seglab.checkpoints import load_weights, save_weights
+from seglab.checkpoints import load_run, save_weights
 from seglab.labels import space
 from seglab.losses import parse_recipe, weighted_sum
 from seglab.models import DenseModel, QueryModel, num_parameters
@@ -277,9 +277,7 @@ class Training:
     def _evaluate(self, writer: RunWriter, epoch: int, train_loss: float, lr: float, last: bool) -> bool:
         """Record an evaluation; the last one is of the stored float16 weights. Return whether to stop early."""
         recipe = self.recipe
-        if last:
-            self._store_weights(writer)
-        per_image = confusions(self.model, self.val_data)
+        per_image = confusions(self._store_weights(writer) if last else self.model, self.val_data)
         result = metrics.summarise(per_image.sum(0), self.label_space.names)
         if result["miou"] > self.best_miou:
             self.best_miou, self.stale = result["miou"], 0
@@ -289,8 +287,7 @@ class Training:
             self.plateau *= recipe.plateau_factor
         stop = bool(recipe.early_stopping) and self.stale >= recipe.early_stopping
         if stop and not last:  # the headline is always of stored weights at the last epoch
-            self._store_weights(writer)
-            per_image = confusions(self.model, self.val_data)
+            per_image = confusions(self._store_weights(writer), self.val_data)
             result = metrics.summarise(per_image.sum(0), self.label_space.names)
         writer.append_epoch({"epoch": epoch, "train_loss": train_loss, "lr": lr, "seconds": self.seconds[-1], **result})
         if last or stop or epoch % 10 == 0:
@@ -304,12 +301,13 @@ class Training:
             print(f"{recipe.variant} epoch {epoch}: loss {train_loss:.3f} val mIoU {result['miou']:.4f}", flush=True)
         return stop
 
-    def _store_weights(self, writer: RunWriter) -> None:
+    def _store_weights(self, writer: RunWriter) -> nn.Module:
+        """Store the float16 weights and return the model that a reader of the run gets: same layout, same sums."""
         path = self.folder / "weights.safetensors"
         save_weights(self.model, path)
         digest = sha256_file(path)
-        load_weights(self.model, path, digest)
         writer.update(weights={"file": path.name, "sha256": digest, "dtype": "float16", "bytes": path.stat().st_size})
+        return load_run(self.folder).to(self.device)
 
     def _set_lr(self, step: int) -> float:
         lr = learning_rate(self.recipe, step, self.steps_per_epoch) * self.plateau

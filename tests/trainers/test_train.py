@@ -686,7 +686,7 @@ def test_precision_is_as_asked_or_as_the_hardware_likes(monkeypatch: pytest.Monk
 def test_dropout_and_norms_are_in_training_mode_while_learning_and_not_while_evaluating(
     camvid: Path, tmp_path: Path
 ) -> None:
-    training = Training(tiny.recipe(epochs=1), camvid, tmp_path, progress=False)
+    training = Training(tiny.recipe(epochs=2), camvid, tmp_path, progress=False)
     modes = set()
     norm = next(m for m in training.model.modules() if isinstance(m, nn.BatchNorm2d))
     norm.register_forward_hook(lambda m, inputs, _: modes.add((m.training, torch.is_inference_mode_enabled())))
