@@ -219,7 +219,8 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
         h, w = photo.work[chosen.detail].shape[:2]
         st.caption(
             f"Time for this photo ({photo.width} by {photo.height}, worked on at {w} by {h}, labels at display size), on "
-            "this machine; compiling a model for a new photo shape is not counted."
+            "this machine, once, while the page was being drawn; compiling a model for a new photo shape is not counted. "
+            "benchmarks/compare_latency.py measures warm medians."
         )
     else:
         st.caption("These answers were stored ahead of time; upload a photo to see latencies of this machine.")
