@@ -57,7 +57,7 @@ def area_bars(table: pd.DataFrame, colours: Mapping[str, tuple[int, int, int]]) 
     figure.update_layout(
         barmode="stack",
         height=130 + 52 * models,
-        margin=dict(l=0, r=0, t=8, b=0),
+        margin=dict(l=0, r=24, t=8, b=0),
         legend=dict(orientation="h", y=-0.25, traceorder="normal"),
     )
     figure.update_xaxes(ticksuffix=" %", range=[0, 100])  # a title would meet the legend on a phone

@@ -98,7 +98,7 @@ def _choose_models(refs: dict[str, ModelRef]) -> list[ModelRef]:
         "Models to compare",
         list(refs),
         selection_mode="multi",
-        default=default,
+        default=None if "models" in st.session_state else default,
         format_func=lambda key: refs[key].title,
         key="models",
         bind="query-params",
@@ -239,7 +239,7 @@ def seen_view() -> dict[str, Any]:
 
 def _panel(photo: ShownPhoto, model: ModelRef, answer: Answer | None, chosen: Settings) -> Panel:
     if answer is None:
-        message = "Segmenting your photo…"
+        message = "Segmenting your photo… Models are loaded once, and compiled once for each photo shape."
         return Panel(model.key, model.title, None, caption=facts(model), status="waiting", message=message)
     if answer.error is not None:
         return Panel(model.key, model.title, None, caption=facts(model), status="failed", message=answer.error)
@@ -260,5 +260,5 @@ def facts(model: ModelRef, answer: Answer | None = None) -> str:
     parts.append(f"{(model.record['model'].get('parameters') or 0) / 1e6:.1f} M parameters")
     if answer is not None:
         spent = answer.latency_ms
-        parts.append(f"{spent['forward']:.0f} ms" if spent else "stored answer")
+        parts.append(f"forward {spent['forward']:.0f} ms" if spent else "stored answer")
     return " · ".join(parts)

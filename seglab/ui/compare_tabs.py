@@ -48,11 +48,11 @@ def tabs(photo: ShownPhoto, others: Sequence[ShownPhoto], chosen: Settings, resu
 def _missing(photo: ShownPhoto, chosen: Settings) -> str:
     """Say which models are not part of what a tab shows, and why."""
     answers = ask_all(photo, chosen)
-    waiting = [m.title for m in chosen.models if answers[m.key] is None]
+    waiting = any(answer is None for answer in answers.values())
     failed = [m.title for m in chosen.models if (answer := answers[m.key]) is not None and answer.error]
-    parts = [f"still at work: {', '.join(waiting)}"] if waiting else []
-    parts += [f"failed, see its panel: {', '.join(failed)}"] if failed else []
-    return f"{len(chosen.models) - len(waiting) - len(failed)} of {len(chosen.models)} models here; {'; '.join(parts)}."
+    parts = ["Some models are still at work; this is complete when all have answered."] if waiting else []
+    parts += [f"Left out, for the reason in the panel: {', '.join(failed)}."] if failed else []
+    return " ".join(parts)
 
 
 def _disagreement(photo: ShownPhoto, results: list[Result]) -> None:
@@ -99,7 +99,9 @@ def _area(results: list[Result], chosen: Settings) -> None:
     colours = dict(zip(chosen.space.names, chosen.space.palette(chosen.palette), strict=True))
     st.plotly_chart(area_bars(table, colours), key="areas", theme="streamlit", alt="Share of area per class and model")
     wide = (table.pivot(index="class", columns="model", values="share_frac") * 100).loc[list(chosen.space.names)]
-    st.dataframe(wide, column_config={c: st.column_config.NumberColumn(format="%.2f %%") for c in wide.columns})
+    st.dataframe(
+        wide, height="content", column_config={c: st.column_config.NumberColumn(format="%.2f %%") for c in wide.columns}
+    )
     st.caption("Share of the photo's area, counted at display size.")
 
 

@@ -116,7 +116,7 @@ def picker() -> list[ShownPhoto]:
                     shelf.refused.pop(key, None)
                 st.session_state["camera-round"] += 1
                 st.rerun()
-        st.caption("Photos stay in this session's memory; they are never stored.", width="content")
+        st.caption("Photos stay in memory and are never stored. Samples are drawn scenes.", width="content")
     _take(shelf, {file.file_id: file for file in files}, shot)
     titles = {key: photo.name for key, photo in shelf.photos.items()}
     titles |= {f"sample:{s.key}": f"Sample: {s.title}" for s in SAMPLES}
