@@ -98,7 +98,9 @@ def _area(results: list[Result], chosen: Settings) -> None:
     table = area_table(results, chosen)
     colours = dict(zip(chosen.space.names, chosen.space.palette(chosen.palette), strict=True))
     st.plotly_chart(area_bars(table, colours), key="areas", theme="streamlit", alt="Share of area per class and model")
-    wide = (table.pivot(index="class", columns="model", values="share_frac") * 100).loc[list(chosen.space.names)]
+    wide = (table.pivot(index="class", columns="model", values="share_frac") * 100).loc[
+        list(chosen.space.names), [r.model.title for r in results]
+    ]
     st.dataframe(
         wide, height="content", column_config={c: st.column_config.NumberColumn(format="%.2f %%") for c in wide.columns}
     )
