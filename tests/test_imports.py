@@ -112,3 +112,54 @@ def test_reading_results_and_labels_pulls_in_no_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["[]", "False"]
+
+
+WITHOUT_THE_REST = """
+import re, sys
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
+from pathlib import Path
+from packaging.requirements import Requirement
+
+def plain(name):
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+lines = (line.split("#")[0].strip() for line in Path("requirements.txt").read_text().splitlines())
+todo, known = [Requirement(line) for line in lines if line], set()
+while todo:
+    one = todo.pop()
+    key = (plain(one.name), tuple(sorted(one.extras)))
+    if key in known or (one.marker and not any(one.marker.evaluate({"extra": e}) for e in ("", *one.extras))):
+        continue
+    try:
+        below = [Requirement(text) for text in requires(one.name) or ()]
+    except PackageNotFoundError:
+        continue
+    known.add(key)
+    for child in below:
+        if child.marker is None or any(child.marker.evaluate({"extra": e}) for e in ("", *one.extras)):
+            child.marker = None
+            todo.append(child)
+names = {name for name, _ in known}
+beyond = {m for m, dists in packages_distributions().items() if not names & {plain(d) for d in dists}}
+
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in beyond:
+            raise ModuleNotFoundError(f"{name} is not what requirements.txt installs", name=name)
+
+sys.meta_path.insert(0, Refuse())
+import importlib.util
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in beyond else find(name, package)
+assert "pytest" in beyond, sorted(beyond)
+from seglab.models import build
+from seglab.runs import COMPARED
+for key in COMPARED:
+    build(key, 11)
+import seglab.ui.compare_tabs
+"""
+
+
+def test_what_requirements_name_is_enough_for_the_four_models() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_THE_REST], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-1500:]
