@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from seglab.ui import compare, compare_tabs, photos
+from seglab.ui import compare, compare_tabs, page, photos
 
-st.title("What does each model see in your photo?", anchor=False)
+page.begin("What does each model see in your photo?")
 if not compare.bundled_models():
     st.info(
         "There is no trained model here yet. Train the bundled ones with "

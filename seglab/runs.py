@@ -208,9 +208,15 @@ def check_record(record: Any, where: str) -> dict[str, Any]:
     for field in ("label_space", "status", "title", "experiment"):
         if not isinstance(record[field], str):
             raise RunError(f"{where}/run.json: expected {field} as text, got {type(record[field]).__name__}")
+    if not _is_seed(record["seed"]) and (record["seed"] is not None or record["provenance"] != "published"):
+        raise RunError(f"{where}/run.json: expected seed as a whole number; only published figures may have none")
     if not isinstance(record.get("weights"), (dict, type(None))):
         raise RunError(f"{where}/run.json: expected weights to name a file and its hash")
     return record
+
+
+def _is_seed(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
 
 
 @dataclass(frozen=True)
@@ -259,19 +265,18 @@ class RunStore:
 
     def runs(self) -> "pd.DataFrame":
         """Return one row a run, from the columnar index; see :mod:`seglab.run_index`."""
-        from seglab.run_index import load_tables
+        from seglab.run_index import load_runs
 
-        return load_tables(self.root)[0]
+        return load_runs(self.root)
 
     def curves(self, experiment: str | None = None, metric: str | None = None) -> "pd.DataFrame":
-        """Return tidy curves: experiment, variant, seed, epoch, metric, class (empty for all), value (NaN: not counted)."""
-        from seglab.run_index import load_tables
+        """Return tidy curves: run, experiment, variant, seed, epoch, metric, class (empty for all), value (NaN: not counted).
 
-        table = load_tables(self.root)[1]
-        for column, wanted in (("experiment", experiment), ("metric", metric)):
-            if wanted is not None:
-                table = table[table[column] == wanted]
-        return table.reset_index(drop=True)
+        A page names both: the index then reads one metric of one experiment, whatever the store holds.
+        """
+        from seglab.run_index import load_curves
+
+        return load_curves(self.root, experiment, metric)
 
 
 def bundled_runs(root: Path = RESULTS) -> dict[str, Run]:

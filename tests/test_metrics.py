@@ -76,9 +76,21 @@ def test_without_a_valid_pixel_every_metric_is_nan() -> None:
     assert all(math.isnan(value) for value in summary.values())
 
 
-def test_the_summary_names_the_headline_metrics_and_one_iou_per_class() -> None:
-    summary = metrics.summarise(metrics.confusion_matrix(*maps(0), 4), NAMES)
-    assert list(summary) == ["miou", "pixel_accuracy", "dice", "iou/a", "iou/b", "iou/c", "iou/d"]
+def test_the_summary_names_the_headline_metrics_and_iou_and_dice_of_each_class() -> None:
+    confusion = metrics.confusion_matrix(*maps(0), 4)
+    summary = metrics.summarise(confusion, NAMES)
+    per_class = [f"{metric}/{name}" for metric in ("iou", "dice") for name in NAMES]
+    assert list(summary) == ["miou", "pixel_accuracy", "dice", *per_class]
+    assert [summary[f"dice/{name}"] for name in NAMES] == metrics.dice_per_class(confusion).tolist()
+
+
+def test_the_miou_of_each_confusion_is_that_of_the_confusion_alone() -> None:
+    stack = np.stack(
+        [*(metrics.confusion_matrix(*maps(seed, absent=seed % 4), 4) for seed in range(5)), np.zeros((4, 4))]
+    )
+    expected = [metrics.miou(one) for one in stack]
+    assert math.isnan(expected[-1])
+    np.testing.assert_allclose(metrics.miou_of_each(stack), expected, rtol=1e-12)
 
 
 def test_iou_is_that_of_the_summed_confusion_and_not_a_mean_over_images() -> None:

@@ -4,6 +4,7 @@ import fcntl
 import math
 import platform
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 
 from seglab.checkpoints import build_from_record, check_options, load_run
-from seglab.data import SegmentationData, open_data
+from seglab.data import Resized, SegmentationData, open_data
 from seglab.models import DenseModel
 from seglab.runs import RESULTS, read_record
 from trainers.distil import Distiller, encoder_tail, load_encoder, load_lite0_imagenet
@@ -31,6 +32,7 @@ PACKAGES = (
     "numpy",
     "opencv-python-headless",
 )
+LOCK_TRIES = 10  # 0.05 s apart
 
 
 class TrainingError(ValueError):
@@ -87,10 +89,15 @@ def locked(folder: Path) -> Iterator[None]:
     """Hold the run's lock, so that two processes never write one record."""
     folder.mkdir(parents=True, exist_ok=True)
     with open(folder / "run.lock", "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TrainingError(f"{folder.name} is being trained by another process; wait for it or stop it") from None
+        for left in reversed(range(LOCK_TRIES)):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if not left:
+                    message = f"{folder.name} is being trained by another process; wait for it or stop it"
+                    raise TrainingError(message) from None
+                time.sleep(0.05)  # a look at the lock, as trainers.ablate takes, holds it for a moment
         yield
     (folder / "run.lock").unlink(missing_ok=True)
 
@@ -119,6 +126,7 @@ def describe_split(data: SegmentationData, recordings: tuple[str, ...]) -> dict[
         "split": data.split,
         "recordings": list(recordings),
         "images": len(data),
+        "size_px": list(data[0][1].shape),  # of the first; some data sets mix sizes
         "fingerprint": data.fingerprint(),
     }
 
@@ -132,6 +140,8 @@ def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, Segmentat
     shared = set(train.stems) & set(val.stems)
     if shared:
         raise TrainingError(f"{len(shared)} images are in train and in val; leave the val_recordings out of recordings")
+    if options.size_px[0]:
+        return Resized(train, options.size_px), Resized(val, options.size_px)
     return train, val
 
 
@@ -199,4 +209,4 @@ def build_optimizer(recipe: Recipe, model: nn.Module, distiller: Distiller | Non
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(params, lr=recipe.lr, momentum=recipe.momentum)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(params, lr=recipe.lr, betas=recipe.betas)
+    return kind(params, lr=recipe.lr, betas=recipe.betas, fused=True)

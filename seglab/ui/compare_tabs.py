@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from seglab import metrics
 from seglab.comparison import distinct_answers, geojson_bytes, pairwise_agreement, zip_files
-from seglab.figures import STEPS, agreement_heatmap, area_bars, latency_bars
+from seglab.figures.compare import STEPS, agreement_heatmap, area_bars, latency_bars
 from seglab.images import ImageError, blend, encode_png, resize_labels, safe_stem
 from seglab.labels import REMAPS, SPACES, VOID, remap, space
 from seglab.tables import starts_from

@@ -108,6 +108,8 @@ def watch(page: Page, server: Server, complaints: list[str]) -> None:
 
     def on_console(message: ConsoleMessage) -> None:
         source = str(message.location.get("url", ""))
+        if source.removeprefix(server.url).rpartition("/_stcore/")[0]:
+            return  # Streamlit asks below a page's own path first, finds nothing there and goes on at the root
         if message.type == "error" and (source.startswith(server.url) or not source.startswith("http")):
             complaints.append(f"console: {message.text} ({source})")
 

@@ -15,18 +15,23 @@ from seglab.data.camvid import CamVid
 from seglab.labels import space
 from seglab.models import build
 from seglab.runs import read_counts, read_epochs
-from trainers.evaluate import confusions, main, predict
+from tests import tiny
+from trainers.evaluate import main, measure, predict
+from trainers.train import train
 
 
 def test_the_headline_is_reproduced_from_the_stored_weights(tiny_run: Path, camvid: Path) -> None:
     record = json.loads((tiny_run / "run.json").read_text())
-    per_image = confusions(load_run(tiny_run), CamVid(camvid, "val"))
-    again = metrics.summarise(per_image.sum(0), space("camvid-11").names)
+    per_image = measure(load_run(tiny_run), CamVid(camvid, "val"))
+    again = metrics.summarise_images(per_image, space("camvid-11").names)
     assert set(again) == set(record["metrics"])
     for name, value in again.items():
         recorded = record["metrics"][name]
         assert (recorded is None and np.isnan(value)) or value == pytest.approx(recorded, abs=1e-6)
-    assert np.array_equal(read_counts(tiny_run)["e2/confusion"], per_image)
+    kept = read_counts(tiny_run)
+    assert {f"e2/{name}" for name in per_image} == set(kept) - {"stems"}
+    for name, values in per_image.items():
+        np.testing.assert_array_equal(kept[f"e2/{name}"], values)
     assert read_epochs(tiny_run)[-1]["miou"] == record["metrics"]["miou"]
 
 
@@ -36,11 +41,25 @@ def test_the_command_prints_every_metric_beside_the_recorded_one(
     assert main([str(tiny_run), "--data", str(camvid)]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "deeplabv3plus-seed42 on camvid val, 3 images"
-    assert [line.split()[0] for line in lines[1:4]] == ["miou", "pixel_accuracy", "dice"]
-    for line in lines[1:4]:
+    headlines = [line for line in lines[1:] if "/" not in line]
+    names = ["miou", "pixel_accuracy", "dice", "boundary_f1", "trimap_iou"]
+    assert [line.split()[0] for line in headlines] == names
+    for line in headlines:
         _, value, word, recorded = line.split()
         assert word == "recorded"
         assert float(value) == pytest.approx(float(recorded), abs=1e-6)
+
+
+def test_a_run_at_a_working_size_is_evaluated_at_that_size(
+    camvid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tiny.recipe(epochs=1, data={"size_px": [40, 56], "crop_px": [0, 0]})
+    train(recipe, camvid, tmp_path, progress=False)
+    folder = tmp_path / "tiny" / recipe.run_name
+    assert read_counts(folder)["e1/confusion"].sum((1, 2)).max() <= 40 * 56
+    assert main([str(folder), "--data", str(camvid)]) == 0
+    _, value, _, recorded = capsys.readouterr().out.splitlines()[1].split()
+    assert value == recorded
 
 
 def test_other_data_is_named(tiny_run: Path, camvid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -74,7 +93,7 @@ def test_evaluation_leaves_the_model_in_the_mode_it_was_in(tiny_run: Path, camvi
     before = {k: v.clone() for k, v in model.state_dict().items()}
     for mode in (True, False):
         model.train(mode)
-        confusions(model, CamVid(camvid, "val"))
+        measure(model, CamVid(camvid, "val"))
         assert model.training is mode
     assert all(torch.equal(v, before[k]) for k, v in model.state_dict().items())
 

@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from seglab.data.camvid import CamVid
+from seglab.distance import signed_distance_maps
 from seglab.models import MEAN, STD
 from tests import tiny
 from trainers.loading import TrainingData, epoch_batches, eval_batches, normalise
 
 
-def samples(root: Path, seed: int = 42, **options: object) -> TrainingData:
+def samples(root: Path, seed: int = 42, map_classes: int = 0, **options: object) -> TrainingData:
     recipe = tiny.recipe(data=options)
-    return TrainingData(CamVid(root, "train"), recipe.data, seed)
+    return TrainingData(CamVid(root, "train"), recipe.data, seed, map_classes)
 
 
 def batches(data: TrainingData, epoch: int) -> list[bytes]:
-    return [image.numpy().tobytes() + target.numpy().tobytes() for image, target in epoch_batches(data, epoch, 2)]
+    return [image.numpy().tobytes() + target.numpy().tobytes() for image, target, _ in epoch_batches(data, epoch, 2)]
 
 
 def test_an_epoch_can_be_repeated_and_differs_from_the_next(camvid: Path) -> None:
@@ -42,18 +43,33 @@ def test_frames_read_from_disk_equal_frames_kept_in_memory(camvid: Path) -> None
 
 def test_whole_frames_are_seen_once_an_epoch(camvid: Path) -> None:
     data = samples(camvid, crop_px=[0, 0], augment=[])
-    seen = torch.cat([image for image, _ in epoch_batches(data, 1, 2)])
+    seen = torch.cat([image for image, _, _ in epoch_batches(data, 1, 2)])
     frames = torch.cat([image for _, image, _ in eval_batches(CamVid(camvid, "train"))])
     assert sorted(f.sum().item() for f in seen) == sorted(f.sum().item() for f in frames)
 
 
 def test_images_are_normalised_and_targets_are_ids(camvid: Path) -> None:
-    for image, target in epoch_batches(samples(camvid), 1, 2):
+    for image, target, maps in epoch_batches(samples(camvid), 1, 2):
         assert image.shape == (2, 3, 32, 64)
         assert image.dtype == torch.float32
         assert target.shape == (2, 32, 64)
         assert target.dtype == torch.int64
         assert set(target.unique().tolist()) <= {*range(11), 255}
+        assert maps is None
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_distance_maps_are_those_of_the_augmented_target_and_change_no_draw(camvid: Path, workers: int) -> None:
+    without = list(epoch_batches(samples(camvid), 1, 2))
+    batches_with_maps = list(epoch_batches(samples(camvid, map_classes=11, workers=workers), 1, 2))
+    assert len(batches_with_maps) == len(without)
+    for (image, target, maps), (same_image, same_target, _) in zip(batches_with_maps, without, strict=True):
+        assert torch.equal(image, same_image)
+        assert torch.equal(target, same_target)
+        assert maps is not None
+        assert (maps.dtype, maps.shape) == (torch.int8, (2, 11, 32, 64))
+        for one, ids in zip(maps, target, strict=True):
+            assert np.array_equal(one, signed_distance_maps(ids.numpy().astype(np.uint8), 11))
 
 
 def test_normalising_by_hand() -> None:

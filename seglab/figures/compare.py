@@ -1,4 +1,4 @@
-"""Tidy tables to Plotly figures. No I/O, no Streamlit; fractions come in, percent goes on screen."""
+"""Figures of the Compare page: agreement, area per class, latency."""
 
 from collections.abc import Mapping, Sequence
 

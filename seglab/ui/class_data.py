@@ -1,0 +1,170 @@
+"""What the Classes page reads and computes: kept, in bounds, until the files change."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from seglab import runs as records
+from seglab.evidence.classes import ClassCurves, class_curves_of, stored_metric
+from seglab.evidence.images import (
+    ImageCounts,
+    block_of,
+    class_deltas_over_images,
+    group_iou,
+    group_pairs_over_images,
+    image_counts,
+    pair_delta,
+    paired,
+)
+from seglab.labels import SPACES
+from seglab.runs import RunError, read_counts, read_record
+from seglab.ui import results
+
+Source = tuple[str, int]  # a run's folder, and when its counts were written
+Key = tuple[tuple[str, Source], ...]  # seed and source of each run of a variant
+_WHAT = "confusion"
+
+
+def class_order(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Return the classes of the runs' label space, by id; none where it is not one of ours."""
+    key = runs["label_space"].iloc[0]
+    return SPACES[key].names if key in SPACES else ()
+
+
+def curves(runs: pd.DataFrame, metric: str) -> ClassCurves:
+    """Return one metric of every class for runs of one experiment."""
+    asked = (runs["experiment"].iloc[0], metric, tuple(runs["run"]), class_order(runs))
+    found: ClassCurves = _curves(str(records.RESULTS), *asked)
+    return found
+
+
+@st.cache_data(ttl=results.FRESH_S, max_entries=24, show_spinner=False)  # type: ignore[untyped-decorator]
+def _curves(root: str, experiment: str, metric: str, runs: Sequence[str], order: Sequence[str]) -> ClassCurves:
+    table = results.curves(experiment, stored_metric(metric))
+    return class_curves_of(table[table["run"].isin(runs)], metric, order)
+
+
+@dataclass(frozen=True)
+class Printed:
+    """What published records say beside their figures."""
+
+    spread: Mapping[str, Mapping[str, float]]  # variant -> class -> fraction
+    method: str  # of the spread; empty where none was printed
+    notes: tuple[str, ...]
+
+
+def printed(runs: pd.DataFrame, metric: str, epoch: int) -> Printed:
+    """Return the printed spread of each class at an epoch, how it was made, and what a reader must be told."""
+    spread: dict[str, dict[str, float]] = {}
+    method, notes = "", dict[str, None]()
+    prefix = f"{stored_metric(metric)}/"
+    for run, variant in zip(runs["run"].tolist(), runs["variant"].tolist(), strict=True):
+        try:
+            record = read_record(records.RESULTS / run)
+            notes[str(record.get("note") or "")] = None
+            found = record.get("spread") or {}
+            values = found.get("values", {}).get(str(epoch), {})
+            mine = {key.removeprefix(prefix): float(x) for key, x in values.items() if key.startswith(prefix)}
+        except (RunError, AttributeError, TypeError, ValueError):
+            continue
+        if mine:
+            spread[variant], method = mine, str(found.get("method", ""))
+    return Printed(spread, method, tuple(note for note in notes if note))
+
+
+def sources(runs: pd.DataFrame, variant: str) -> Key:
+    """Return where the counts of a variant's runs are; runs without any are left out."""
+    mine = runs[runs["variant"] == variant]
+    found = []
+    for run, seed in zip(mine["run"].tolist(), mine["seed"].tolist(), strict=True):
+        path = records.RESULTS / run / "counts.npz"
+        if path.is_file():
+            found.append((str(seed), (str(path.parent), path.stat().st_mtime_ns)))
+    return tuple(found)
+
+
+@st.cache_data(max_entries=512, show_spinner=False)  # type: ignore[untyped-decorator]
+def _epochs(source: Source) -> tuple[int, ...]:
+    names = read_counts(Path(source[0]))
+    kinds = (name.removeprefix("e").split("/") for name in names if name.endswith(f"/{_WHAT}"))
+    return tuple(sorted(int(epoch) for epoch, _ in kinds if epoch.isdecimal()))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)  # type: ignore[untyped-decorator]
+def _confusions(source: Source, epoch: int) -> tuple[tuple[str, ...], NDArray[Any]]:
+    counts = read_counts(Path(source[0]))
+    return tuple(str(stem) for stem in counts["stems"]), counts[f"e{epoch}/{_WHAT}"]
+
+
+def epochs(key: Key) -> list[int]:
+    """Return the epochs at which a run of a variant has counts.
+
+    Raises:
+        RunError: where a file is damaged.
+    """
+    return sorted({epoch for _, source in key for epoch in _epochs(source)})
+
+
+def counts(key: Key, epoch: int, num_classes: int) -> ImageCounts:
+    """Return a variant's counts at an epoch of :func:`epochs`, of the runs that have them.
+
+    Raises:
+        RunError: where a file is damaged or does not fit the others.
+    """
+    try:
+        found = {seed: _confusions(source, epoch) for seed, source in key if epoch in _epochs(source)}
+        return image_counts(epoch, found, num_classes)
+    except (ValueError, KeyError) as error:
+        raise RunError(str(error)) from None
+
+
+def paired_counts(x: Key, y: Key, at: tuple[int, int], num_classes: int) -> tuple[ImageCounts, ImageCounts]:
+    """Return the counts of two variants, each at its epoch, with the seeds that both have.
+
+    Raises:
+        ValueError: where counts cannot be read or paired.
+    """
+    return paired(counts(x, at[0], num_classes), counts(y, at[1], num_classes))
+
+
+@st.cache_data(max_entries=64, show_spinner="Resampling the images…")  # type: ignore[untyped-decorator]
+def image_deltas(x: Key, y: Key, at: tuple[int, int], names: Sequence[str], one_clip: bool) -> pd.DataFrame:
+    """Return :func:`seglab.evidence.images.class_deltas_over_images` of two variants.
+
+    Raises:
+        ValueError: where counts cannot be read or paired.
+    """
+    of_x, of_y = paired_counts(x, y, at, len(names))
+    return class_deltas_over_images(of_x, of_y, names, block_of(len(of_x.stems), one_clip))
+
+
+@st.cache_data(max_entries=16, show_spinner="Resampling the images…")  # type: ignore[untyped-decorator]
+def group_pairs(
+    variants: Mapping[str, tuple[Key, int]], groups: Mapping[str, Sequence[int]], num_classes: int, one_clip: bool
+) -> tuple[dict[str, dict[str, float]], dict[str, pd.DataFrame]]:
+    """Return each group's mean IoU by variant, and :func:`seglab.evidence.images.group_pairs_over_images`.
+
+    Raises:
+        ValueError: where counts cannot be read or paired.
+    """
+    loaded = {variant: counts(key, epoch, num_classes) for variant, (key, epoch) in variants.items()}
+    means = {name: {v: group_iou(of, ids) for v, of in loaded.items()} for name, ids in groups.items()}
+    images = len(next(iter(loaded.values())).stems)
+    return means, group_pairs_over_images(loaded, groups, block_of(images, one_clip))
+
+
+@st.cache_data(max_entries=64, show_spinner=False)  # type: ignore[untyped-decorator]
+def pair(
+    x: Key, y: Key, at: tuple[int, int], num_classes: int, target: int, predicted: int, block: int | None
+) -> tuple[float, float, float, float, int]:
+    """Return :func:`seglab.evidence.images.pair_delta` of two variants.
+
+    Raises:
+        ValueError: where counts cannot be read or paired.
+    """
+    return pair_delta(*paired_counts(x, y, at, num_classes), target, predicted, block)

@@ -1,0 +1,24 @@
+"""What every page begins with."""
+
+import streamlit as st
+from streamlit.runtime import Runtime
+from streamlit.runtime.pages_manager import PagesManager
+
+
+def begin(title: str, question: str = "") -> None:
+    """Show a page's title and its question.
+
+    A folder called ``pages`` makes Streamlit run a linked page without the router as long as nobody has opened the router
+    since the server's start (narrow, with another menu). Then this switches that off and starts again, through the router.
+    """
+    if PagesManager.uses_pages_directory and _is_served():
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+    st.title(title, anchor=False)
+    if question:
+        st.markdown(question)
+
+
+def _is_served() -> bool:
+    """Tell whether a server runs the page, and no test of one page (which has a stand-in for the runtime)."""
+    return Runtime.exists() and type(Runtime.instance()) is Runtime

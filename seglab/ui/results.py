@@ -1,0 +1,202 @@
+"""What the pages that read results share: the store, the choice of experiment, charts with their data, captions."""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from seglab import runs as records
+from seglab.evidence.curves import why_not_together
+from seglab.run_diff import clean
+from seglab.runs import RunStore
+
+FRESH_S = 10  # a running training shows up after so long
+MADE_BY = "python -m trainers.ablate trainers/recipes/camvid-boundary-ablation.yaml --data DIR --jobs 2"
+CLIPS = {"camvid": "one clip of one street"}  # a val split whose frames are not independent
+_ADDRESS = re.compile(r"(https://[\w.-]+(?:/[\w./-]*[\w/])?)")
+_MARKUP = re.compile(r"([!-/:-@\[-`{-~])")
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=4, show_spinner=False)  # type: ignore[untyped-decorator]
+def _runs(root: str) -> pd.DataFrame:
+    return RunStore(Path(root)).runs()
+
+
+@st.cache_data(ttl=FRESH_S, max_entries=64, show_spinner=False)  # type: ignore[untyped-decorator]
+def _curves(root: str, experiment: str, metric: str) -> pd.DataFrame:
+    return RunStore(Path(root)).curves(experiment, metric)
+
+
+def all_runs() -> pd.DataFrame:
+    """Return one row a run, damaged ones with their problem."""
+    table: pd.DataFrame = _runs(str(records.RESULTS))
+    return table
+
+
+def curves(experiment: str, metric: str) -> pd.DataFrame:
+    """Return the tidy curves of one experiment and metric (``iou`` holds the classes of ``miou``)."""
+    table: pd.DataFrame = _curves(str(records.RESULTS), experiment, metric)
+    return table
+
+
+def forget() -> None:
+    """Read runs and curves anew at the next look: the page itself has changed the store."""
+    _runs.clear()
+    _curves.clear()
+
+
+def plain(value: object, limit: int = 300) -> str:
+    """Return text from a record so that Markdown shows it as it is, short and on one line."""
+    return _MARKUP.sub(r"\\\1", clean(value, limit))
+
+
+def linked(value: object, limit: int = 600) -> str:
+    """Return :func:`plain` text in which web addresses stay links."""
+    parts = _ADDRESS.split(clean(value, limit))
+    return "".join(part if _ADDRESS.fullmatch(part) else _MARKUP.sub(r"\\\1", part) for part in parts)
+
+
+def sound(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that can be read."""
+    return runs[runs["problem"].isna()]
+
+
+def pick_experiments(runs: pd.DataFrame, key: str, *, many: bool = False) -> pd.DataFrame:
+    """Let the reader choose an experiment, or several; return its runs. Several that must not share an axis are refused.
+
+    The choice is in the link under ``key``. Experiments come with the most runs first, published ones last.
+    """
+    order = runs.assign(published=runs["provenance"] == "published").groupby("experiment", sort=False)
+    names = order.agg(published=("published", "max"), size=("run", "size"), epochs=("epochs", "max"))
+    names = names.sort_values(["published", "size", "epochs"], ascending=[True, False, False])
+    options = names.index.tolist()
+    if not many:
+        chosen = [st.selectbox("Experiment", options, key=key, bind="query-params")]
+        return _of(runs, chosen)
+    asked = st.multiselect("Experiment", options, options[:1], key=key, bind="query-params")
+    chosen = asked or options[:1]
+    together = _of(runs, chosen)
+    reason = why_not_together(together)
+    if reason is not None:
+        st.warning(f"These experiments do not share an axis: {reason}. Shown: {chosen[0]}.")
+        return _of(runs, chosen[:1])
+    return together
+
+
+def _of(runs: pd.DataFrame, experiments: list[str]) -> pd.DataFrame:
+    chosen: pd.DataFrame = runs[runs["experiment"].isin(experiments)]
+    return chosen
+
+
+def titles(runs: pd.DataFrame) -> dict[str, str]:
+    """Return the words for each variant; Plotly reads tags, so there are none left."""
+    words = [clean(title, 80).replace("<", "‹") for title in runs["title"].tolist()]
+    return dict(zip(runs["variant"].astype(str).tolist(), words, strict=True))
+
+
+def short_names(names: Mapping[str, str]) -> dict[str, str]:
+    """Return what stands before the colon of each title, or the first word; the titles where neither tells them apart.
+
+    >>> short_names({"a": "A: CE", "b": "B: CE + Dice"}), short_names({"f": "FPN-atto", "d": "DeepLabV3+ ResNet"})
+    ({'a': 'A', 'b': 'B'}, {'f': 'FPN', 'd': 'DeepLabV3+'})
+    """
+    for ends in (":", r"[:\s-]"):
+        heads = {variant: re.split(ends, title)[0].strip() for variant, title in names.items()}
+        if len(set(heads.values()) - {""}) == len(heads) and heads != names:
+            return heads
+    return dict(names)
+
+
+def nothing(what: str, command: str = MADE_BY) -> None:
+    """Say what is missing and the command that makes it, and end the page."""
+    st.info(f"There is {what} here yet. This makes it: `{command}`")
+    st.stop()
+
+
+def damaged(runs: pd.DataFrame) -> None:
+    """List the records that cannot be read, where there are some."""
+    broken = runs[runs["problem"].notna()]
+    if len(broken):
+        with st.expander(f"{len(broken)} damaged record{'s' * (len(broken) > 1)} left out", icon=":material/error:"):
+            for run, problem in zip(broken["run"].tolist(), broken["problem"].tolist(), strict=True):
+                st.markdown(f"- **{plain(run)}**: {plain(problem)}")
+
+
+def origin(runs: pd.DataFrame) -> str:
+    """Return where figures of these runs come from, as every caption says it: data, split, images, size, device, commit."""
+    first = runs.iloc[0]
+    if first["provenance"] == "published":
+        return f"Published: {linked(first['citation'])}"
+    if first["provenance"] == "imported":
+        return "Imported from a file; seglab has not measured it."
+    commits = sorted({plain(str(commit)[:7]) for commit in runs["git_commit"] if commit})
+    images = "" if pd.isna(first["val_images"]) else f", {int(first['val_images'])} images"
+    clip = f" ({CLIPS[first['data_name']]})" if first["data_name"] in CLIPS and first["split"] == "val" else ""
+    size = f" at {first['size_px'].replace('x', '×')} px" if first["size_px"] else ""
+    unfinished = int((runs["status"] != "finished").sum())
+    parts = [
+        plain(f"{first['data_name']} {first['split']}{images}{size}{clip}"),
+        f"{len(runs)} run{'s' * (len(runs) > 1)}" + (f", {unfinished} of them not finished" if unfinished else ""),
+        f"commit {', '.join(commits)}" if commits else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def image_format() -> None:
+    """Let the reader choose what a chart's camera button saves."""
+    st.segmented_control(
+        "Charts save as",
+        ["PNG", "SVG"],
+        default="PNG",
+        required=True,
+        key="image_format",
+        help="The camera button of each chart saves it in this format; the button below it saves its data.",
+        persist_state="session",
+    )
+
+
+def chart(
+    figure: go.Figure,
+    data: pd.DataFrame | Callable[[], pd.DataFrame],
+    name: str,
+    alt: str,
+    on_select: Callable[[], None] | None = None,
+) -> object:
+    """Show a chart; its camera button saves it as an image, a button below saves its data as CSV.
+
+    Args:
+        figure: with colours of its own or the theme's.
+        data: what the chart shows, as a table (or what makes it, asked on download).
+        name: of the files, and the chart's key.
+        alt: the chart in words.
+        on_select: called when points are chosen.
+    """
+    kind = str(st.session_state.get("image_format", "PNG")).lower()
+    config = {
+        "displaylogo": False,
+        "displayModeBar": "hover",
+        "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+        "toImageButtonOptions": {"format": kind, "filename": f"seglab-{name}", "scale": 2 if kind == "png" else 1},
+    }
+    state = st.plotly_chart(
+        figure, key=f"chart-{name}", config=config, alt=alt, on_select=on_select or "ignore", selection_mode="points"
+    )
+    st.download_button(
+        "CSV",
+        data=lambda: (data() if callable(data) else data).to_csv(index=False).encode(),
+        file_name=f"seglab-{name}.csv",
+        mime="text/csv",
+        key=f"csv-{name}",
+        on_click="ignore",
+        icon=":material/download:",
+        type="tertiary",
+    )
+    return state
+
+
+def percent_columns(names: Sequence[str], digits: int = 1) -> dict[str, object]:
+    """Return column settings that show fractions as percent."""
+    return {name: st.column_config.NumberColumn(format=f"%.{digits}f") for name in names}

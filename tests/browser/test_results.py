@@ -1,0 +1,110 @@
+"""The pages that read results, in a real browser: the scrubber, links from outside, charts saved as files."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.server import Server, serve, watch
+from tests.synthetic import write_experiment
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Serve an experiment in which C leads early and D late."""
+    results = tmp_path_factory.mktemp("results")
+    write_experiment(results)
+    with serve(env={"SEGLAB_RESULTS": str(results)}) as running:
+        yield running
+
+
+@pytest.fixture
+def page(store: Server, chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    complaints: list[str] = []
+    watch(page, store, complaints)
+    yield page
+    text = page.locator("body").inner_text()
+    context.close()
+    assert "Traceback" not in text + store.log
+    assert complaints == []
+
+
+def expect_leader(page: Page, letter: str) -> None:
+    """Wait for the leader in the table beside the scrubber; a data frame's canvas holds its cells for screen readers."""
+    cells = page.locator("[data-testid=stDataFrame]").first.locator("canvas td")
+    expect(cells.nth(1)).to_have_text(re.compile(f"^{letter}: "))
+
+
+def test_a_link_to_a_page_is_the_whole_app_even_as_a_servers_first_visit(page: Page, store: Server) -> None:
+    page.goto(f"{store.url}/convergence?epoch=10")
+    expect(page.get_by_text("At epoch 10 C leads")).to_be_visible()
+    expect(page.get_by_role("link", name="Compare")).to_be_visible()
+    box = page.locator(".js-plotly-plot").first.bounding_box()
+    assert box is not None
+    assert box["width"] > 1000, "the wide layout of the router"
+
+
+def test_dragging_the_scrubber_from_160_to_10_changes_the_ranking(page: Page, store: Server) -> None:
+    page.goto(f"{store.url}/convergence")
+    expect(page.get_by_text("At epoch 160 D leads")).to_be_visible()
+    expect(page.locator("[data-testid=stDataFrame]").first).to_be_visible()
+    expect_leader(page, "D")
+    slider = page.get_by_test_id("stSlider").first
+    handle = slider.get_by_role("slider").locator("xpath=../..").bounding_box()  # what one sees around the hidden input
+    track = slider.bounding_box()
+    assert handle is not None
+    assert track is not None
+    middle = handle["y"] + handle["height"] / 2
+    page.mouse.move(handle["x"] + handle["width"] / 2, middle)
+    page.mouse.down()
+    page.mouse.move(track["x"] + track["width"] / 2, middle, steps=4)
+    page.mouse.move(track["x"] + track["width"] * 9.5 / 160, middle, steps=12)
+    page.mouse.up()
+    expect(page.get_by_text(re.compile(r"At epoch (9|10|11) C leads"))).to_be_visible()
+    expect(page.get_by_text(re.compile(r"Ranking at epoch (9|10|11)"))).to_be_visible()
+    expect_leader(page, "C")
+    expect(page).to_have_url(re.compile(r"epoch=(9|10|11)"))
+
+
+@pytest.mark.parametrize(("kind", "start"), [("PNG", b"\x89PNG"), ("SVG", b"<svg")])
+def test_a_chart_is_saved_as_image_and_its_data_as_csv(
+    page: Page, store: Server, tmp_path: Path, kind: str, start: bytes
+) -> None:
+    page.goto(f"{store.url}/convergence")
+    chart = page.locator(".js-plotly-plot").first
+    expect(chart).to_be_visible()
+    page.get_by_role("radio", name=kind).click()
+    expect(page.get_by_role("radio", name=kind)).to_be_checked()
+    page.wait_for_timeout(800)  # the chart takes the new setting with the next run
+    chart.hover()
+    with page.expect_download() as image:
+        chart.locator("[data-title*='Download plot']").click()
+    image.value.save_as(tmp_path / "chart")
+    assert image.value.suggested_filename == f"seglab-curves.{kind.lower()}"
+    assert (tmp_path / "chart").read_bytes().startswith(start)
+    with page.expect_download() as table:
+        page.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
+    table.value.save_as(tmp_path / "data")
+    lines = (tmp_path / "data").read_text().splitlines()
+    assert lines[0].startswith("variant,epoch,mean,half_width,n,seed 42")
+    assert len(lines) == 1 + 4 * 160
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [380, 1400])
+def test_no_page_is_wider_than_its_screen(store: Server, chromium: Browser, width: int, scheme: str) -> None:
+    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    for name in ("convergence", "classes"):
+        page.goto(f"{store.url}/{name}")
+        expect(page.locator(".js-plotly-plot").first).to_be_visible()
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+    context.close()

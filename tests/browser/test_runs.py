@@ -1,0 +1,120 @@
+"""The Runs page in a real browser: ticks and links, markup from records, import and removal, narrow screens."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from seglab.run_tables import template_csv
+from tests.browser.server import Server, serve, watch
+from tests.synthetic import write_experiment
+
+pytestmark = pytest.mark.browser
+
+ROOT = Path(__file__).resolve().parents[2]
+ABLATION = "camvid-boundary-ablation"
+TABS = ("Runs", "Accuracy and latency", "Published figures", "Import and export")
+MARKUP = "<img src=x onerror=alert(1)> ![x](/evil.png) [a](javascript:alert(1)) :red[b]"
+ROW_PX = 35
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    results = tmp_path_factory.mktemp("results")
+    write_experiment(results, ABLATION, epochs=3, counts_at=())
+    odd = {"title": MARKUP, "status": "failed", "message": MARKUP}
+    write_experiment(results, "hostile", seeds=[1], epochs=1, counts_at=(), variants={"h": "h"}, **odd)
+    (results / "published-deeplab-mask2former").symlink_to(ROOT / "results" / "published-deeplab-mask2former")
+    with serve(env={"SEGLAB_RESULTS": str(results)}) as running:
+        yield running
+
+
+@pytest.fixture
+def page(store: Server, chromium: Browser) -> Iterator[Page]:
+    context = chromium.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    complaints: list[str] = []
+    watch(page, store, complaints)
+    yield page
+    text = page.locator("body").inner_text()
+    context.close()
+    assert "Traceback" not in text + store.log
+    assert complaints == []
+
+
+def tick(page: Page, row: int) -> None:
+    """Set or take away the tick of a row of the table."""
+    table = page.locator(".st-key-runs-table [data-testid=stDataFrame]")
+    expect(table.locator("canvas").first).to_be_visible()
+    page.wait_for_timeout(800)  # the table settles before it takes clicks
+    box = table.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 16, box["y"] + ROW_PX * (row + 1) + ROW_PX / 2)
+
+
+def test_ticked_rows_are_in_the_link_and_the_link_shows_what_its_sender_saw(page: Page, store: Server) -> None:
+    page.goto(f"{store.url}/runs?experiment={ABLATION}")
+    tick(page, 0)
+    expect(page.get_by_role("heading", name="A: CE")).to_be_visible()
+    tick(page, 3)
+    expect(page.get_by_text("1 setting differs: 1 in the recipe.")).to_be_visible()
+    expect(page).to_have_url(re.compile("run=.*a-ce-seed42.*with=.*b-ce-dice-seed42"))
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.get_by_text("1 setting differs: 1 in the recipe.")).to_be_visible()
+    tick(page, 0)
+    expect(page).to_have_url(re.compile("run=.*b-ce-dice-seed42$"))
+
+
+def test_markup_in_a_record_makes_no_element(page: Page, store: Server) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{store.url}/runs?run=hostile/h-seed1")
+    expect(page.get_by_role("heading", name="<img src=x")).to_be_visible()
+    expect(page.get_by_test_id("stMain").locator("img, a[href^=javascript]")).to_have_count(0)
+    assert not [url for url in asked if "evil" in url]
+
+
+def test_a_file_comes_in_and_goes_out_again(page: Page, store: Server) -> None:
+    page.goto(f"{store.url}/runs?tab=Import+and+export")
+    file = {"name": "Mine (1).csv", "mimeType": "text/csv", "buffer": template_csv()}
+    page.locator(".st-key-import-0 input[type=file]").set_input_files(file)  # type: ignore[arg-type]
+    page.get_by_role("button", name="Import 4 runs").click()
+    expect(page.get_by_text("Imported 4 runs as the experiment mine-1.")).to_be_visible()
+    expect(page.get_by_role("link", name="Its curves on Convergence")).to_have_attribute(
+        "href", re.compile("convergence.*experiment=mine-1")
+    )
+    page.get_by_role("button", name="Its runs in the table").click()
+    expect(page.get_by_text("4 imported.")).to_be_visible()
+    page.get_by_role("tab", name="Import and export").click()
+    page.get_by_role("button", name="Remove…").click()
+    page.get_by_role("button", name="Yes, delete it").click()
+    expect(page.get_by_text("Removed the experiment mine-1 with its 4 runs.")).to_be_visible()
+
+
+def test_curves_are_saved_as_csv(page: Page, store: Server, tmp_path: Path) -> None:
+    page.goto(f"{store.url}/runs?tab=Import+and+export")
+    with page.expect_download() as file:
+        page.get_by_role("button", name="All its curves (CSV)").click()
+    file.value.save_as(tmp_path / "curves.csv")
+    lines = (tmp_path / "curves.csv").read_text().splitlines()
+    assert lines[0] == "run,experiment,variant,seed,epoch,metric,class,value"
+    assert file.value.suggested_filename == f"seglab-{ABLATION}-curves.csv"
+    assert len([line for line in lines if f"{ABLATION}/a-ce-seed42,{ABLATION},a-ce,42,3,miou,," in line]) == 1
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_no_tab_is_wider_than_a_phone(store: Server, chromium: Browser, tab: str) -> None:
+    context = chromium.new_context(viewport={"width": 380, "height": 900})
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    page.goto(f"{store.url}/runs?tab={tab.replace(' ', '+')}&run={ABLATION}/a-ce-seed42")
+    expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= innerWidth")
+    context.close()
