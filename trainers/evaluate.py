@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from seglab import metrics
 from seglab.checkpoints import load_run
-from seglab.data import SegmentationData, open_data
+from seglab.data import Resized, SegmentationData, open_data
 from seglab.labels import space
 from seglab.models.mask2former import QueryModel, query_scores
 from seglab.runs import RunError, read_record
@@ -30,8 +30,8 @@ def predict(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
     return model(image).argmax(1)  # type: ignore[no-any-return]
 
 
-def confusions(model: nn.Module, data: SegmentationData, progress: bool = False) -> NDArray[np.uint32]:
-    """Return the ``(N, C, C)`` confusion of each image, at the labels' own size."""
+def measure(model: nn.Module, data: SegmentationData, progress: bool = False) -> dict[str, NDArray[Any]]:
+    """Return what ``counts.npz`` keeps of each image, at the labels' own size; see :func:`metrics.count_image`."""
     num_classes = space(data.label_space).num_classes
     device = next(model.parameters()).device
     was_training = model.training
@@ -41,10 +41,10 @@ def confusions(model: nn.Module, data: SegmentationData, progress: bool = False)
         with torch.inference_mode():
             for _, image, mask in tqdm(eval_batches(data), total=len(data), disable=not progress, leave=False):
                 pred = predict(model, image.to(device))[0].cpu().numpy().astype(np.uint8)
-                out.append(metrics.confusion_matrix(pred, mask, num_classes))
+                out.append(metrics.count_image(pred, mask, num_classes))
     finally:
         model.train(was_training)
-    return np.stack(out).astype(np.uint32)
+    return {name: np.stack([counts[name] for counts in out]) for name in out[0]}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -61,18 +61,24 @@ def main(argv: list[str] | None = None) -> int:
             try:
                 recorded: dict[str, Any] = record["data"]["val"]
                 name, split, recordings = record["data"]["name"], recorded["split"], recorded["recordings"]
-            except (KeyError, TypeError):
+                height, width = record["recipe"]["data"].get("size_px") or (0, 0)
+            except (KeyError, TypeError, ValueError, AttributeError):
                 raise RunError("its run.json does not say which data it was validated on") from None
             data = open_data(name, args.data, split, record["label_space"], recordings)
+            if height:
+                data = Resized(data, (height, width))
             if data.fingerprint() != recorded.get("fingerprint"):
                 print(f"{folder.name}: note: the data's fingerprint differs from the record's; figures may differ too")
-            result = metrics.summarise(confusions(model, data, progress=True).sum(0), space(data.label_space).names)
+            names = space(data.label_space).names
+            result = metrics.summarise_images(measure(model, data, progress=True), names)
         except (RunError, ValueError) as error:
             print(f"{folder.name}: {error}", file=sys.stderr)
             code = 1
             continue
         print(f"{folder.name} on {data.name} {data.split}, {len(data)} images")
         for name, value in result.items():
+            if "/" in name and not name.startswith("iou/"):
+                continue
             headline = (record.get("metrics") or {}).get(name)
             print(f"  {name:<20} {value:.6f}" + ("" if headline is None else f"   recorded {headline:.6f}"))
     return code

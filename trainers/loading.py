@@ -11,20 +11,22 @@ from torch.utils.data import DataLoader, Dataset
 
 from seglab.data import Sample, SegmentationData
 from seglab.data.transforms import CropOptions, augment
+from seglab.distance import signed_distance_maps
 from seglab.models import MEAN, STD
 from trainers.recipe import DataOptions
 
 PRELOAD_BYTES = 2**30
 
 
-class TrainingData(Dataset[tuple[Tensor, Tensor]]):
+class TrainingData(Dataset[tuple[Tensor, ...]]):
     """Augmented crops of a data set, some of them of procedural scenes.
 
-    Items are addressed by ``(epoch, position, index)``; index -1 asks for a procedural scene.
+    Items are addressed by ``(epoch, position, index)``; index -1 asks for a procedural scene. With ``map_classes`` C each
+    comes with its ``(C, H, W)`` int8 distance maps, made here after augmentation.
     """
 
-    def __init__(self, data: SegmentationData, options: DataOptions, seed: int) -> None:
-        self.data, self.options, self.seed = data, options, seed
+    def __init__(self, data: SegmentationData, options: DataOptions, seed: int, map_classes: int = 0) -> None:
+        self.data, self.options, self.seed, self.map_classes = data, options, seed, map_classes
         height, width = options.crop_px
         self.crop = (
             CropOptions(height, width, options.scale, options.rare_frac, options.rare_classes) if height else None
@@ -47,7 +49,7 @@ class TrainingData(Dataset[tuple[Tensor, Tensor]]):
     def __len__(self) -> int:
         return len(self.data)
 
-    def __getitem__(self, key: tuple[int, int, int]) -> tuple[Tensor, Tensor]:
+    def __getitem__(self, key: tuple[int, int, int]) -> tuple[Tensor, ...]:
         epoch, position, index = key
         rng = np.random.default_rng([self.seed, epoch, position])
         if index < 0:
@@ -55,7 +57,10 @@ class TrainingData(Dataset[tuple[Tensor, Tensor]]):
         else:
             image, mask = self.sample(index)
         image, mask = augment(image, mask, rng, self.options.augment, self.crop)
-        return torch.from_numpy(np.ascontiguousarray(image)), torch.from_numpy(np.ascontiguousarray(mask))
+        arrays = [np.ascontiguousarray(image), np.ascontiguousarray(mask)]
+        if self.map_classes:
+            arrays.append(signed_distance_maps(arrays[1], self.map_classes))
+        return tuple(map(torch.from_numpy, arrays))
 
     def class_frequency(self, num_classes: int) -> NDArray[np.float64]:
         """Return the ``(C,)`` share of valid pixels by class."""
@@ -73,8 +78,11 @@ def _start_worker(_: int) -> None:
     torch.set_num_threads(1)
 
 
-def epoch_batches(data: TrainingData, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield ``(image (N, 3, H, W) normalised float32, target (N, H, W) int64)`` of one epoch, the last part dropped."""
+def epoch_batches(data: TrainingData, epoch: int, batch_size: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+    """Yield ``(image (N, 3, H, W) normalised float32, target (N, H, W) int64, maps)`` of one epoch, the last part dropped.
+
+    ``maps`` is ``(N, C, H, W)`` int8, or none where the data makes none.
+    """
     order_rng = np.random.default_rng([data.seed, epoch])
     order = order_rng.permutation(len(data))
     if data.scenes:
@@ -92,8 +100,8 @@ def epoch_batches(data: TrainingData, epoch: int, batch_size: int) -> Iterator[t
         worker_init_fn=_start_worker,
         prefetch_factor=None if data.options.workers == 0 else 4,
     )
-    for image, target in loader:
-        yield normalise(image), target.long()
+    for image, target, *maps in loader:
+        yield normalise(image), target.long(), maps[0] if maps else None
 
 
 def normalise(image: Tensor) -> Tensor:

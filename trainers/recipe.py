@@ -29,6 +29,7 @@ class DataOptions:
     label_space: str = "camvid-11"
     recordings: tuple[str, ...] = ()  # CamVid: keep only these recordings of train; "-0016E5" leaves one out
     val_recordings: tuple[str, ...] = ()  # validate on these recordings of train instead of on val
+    size_px: tuple[int, int] = (0, 0)  # height, width that train and val are resized to; (0, 0) leaves them as they are
     crop_px: tuple[int, int] = (192, 256)  # height, width; (0, 0) trains on whole frames
     scale: tuple[float, float] = (0.55, 1.6)  # enlargement before the crop, drawn log-uniformly
     rare_frac: float = 0.5  # share of crops centred on a pixel of a rare class
@@ -81,18 +82,24 @@ class Recipe:
     accumulate: int = 1
     clip_norm: float = 1.0  # 0 clips nothing
     eval_every: int = 5  # epochs
+    save_every: int = 1  # epochs between two stored states; what is lost to a kill is trained again
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     threads: int = 0  # 0: all cores
     keep_weights: bool = True
 
     def __post_init__(self) -> None:
-        least = dict.fromkeys(("epochs", "batch_size", "accumulate", "eval_every", "plateau_patience"), 1)
+        least = dict.fromkeys(("epochs", "batch_size", "accumulate", "eval_every", "save_every", "plateau_patience"), 1)
         least |= dict.fromkeys(("seed", "warmup_epochs", "threads", "early_stopping"), 0)
         for name, low in least.items():
             if not getattr(self, name) >= low:
                 raise ValueError(f"expected {name} of {low} or more, got {getattr(self, name)}")
         if not 0 < self.lr < math.inf:
             raise ValueError(f"expected a learning rate lr above 0, got {self.lr}")
+
+    @property
+    def run_name(self) -> str:
+        """The run's folder below its experiment."""
+        return f"{self.variant}-seed{self.seed}"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the full recipe, defaults included, as it goes into ``run.json``."""
@@ -178,12 +185,8 @@ def read_yaml(path: Path, depth: int = 3) -> dict[str, Any]:
     return _merge(read_yaml(path.parent / parent, depth - 1), values)
 
 
-def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a recipe and apply ``key=value`` overrides (dotted keys reach inside, values are YAML).
-
-    Raises:
-        ValueError: for an unknown key, a value of the wrong kind or an override that is not ``key=value``.
-    """
+def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Read a recipe file and merge ``key=value`` overrides into it."""
     values = read_yaml(path)
     for override in overrides:
         key, sign, text = override.partition("=")
@@ -196,5 +199,46 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
         for part in reversed(key.split(".")):
             value = {part: value}
         values = _merge(values, value)
+    return values
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a recipe and apply ``key=value`` overrides (dotted keys reach inside, values are YAML).
+
+    Raises:
+        ValueError: for an unknown key, a value of the wrong kind, an override that is not ``key=value``, or a grid.
+    """
+    values = _read(path, overrides)
+    if "variants" in values or "seeds" in values:
+        raise ValueError(
+            f"{path.name} is a grid of runs; use python -m trainers.ablate (--only NAME trains one of them)"
+        )
     recipe: Recipe = _build(Recipe, values, "")
     return recipe
+
+
+def load_grid(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
+    """Read a grid: a recipe whose ``variants`` (name to what differs) and ``seeds`` are each combined into one run.
+
+    Returns:
+        The runs, every variant of the first seed first, so that a comparison can be read early.
+
+    Raises:
+        ValueError: as :func:`load_recipe`, and for a file that is no grid or lists a seed twice.
+    """
+    values = _read(path, overrides)
+    variants, seeds = values.pop("variants", None), values.pop("seeds", None)
+    if not isinstance(variants, dict) or not variants or not isinstance(seeds, list) or not seeds:
+        raise ValueError(f"expected variants (name: what differs) and seeds (a list) in {path.name}, found no grid")
+    if len(set(map(str, seeds))) < len(seeds):
+        raise ValueError(f"expected each seed once in {path.name}, got {seeds}")
+    for name in ("variant", "seed"):
+        if name in values:
+            raise ValueError(f"{path.name} is a grid: write {name}s, not {name}")
+    recipes: list[Recipe] = []
+    for seed in seeds:
+        for variant, differs in variants.items():
+            if not isinstance(differs, Mapping | None):
+                raise ValueError(f"expected a mapping for variants.{variant}, got {differs!r}")
+            recipes.append(_build(Recipe, _merge(values, {"variant": variant, "seed": seed, **(differs or {})}), ""))
+    return recipes

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from seglab.checkpoints import build_from_record, check_options, load_run
-from seglab.data import SegmentationData, open_data
+from seglab.data import Resized, SegmentationData, open_data
 from seglab.models import DenseModel
 from seglab.runs import RESULTS, read_record
 from trainers.distil import Distiller, encoder_tail, load_encoder, load_lite0_imagenet
@@ -119,6 +119,7 @@ def describe_split(data: SegmentationData, recordings: tuple[str, ...]) -> dict[
         "split": data.split,
         "recordings": list(recordings),
         "images": len(data),
+        "size_px": list(data[0][1].shape),  # of the first; some data sets mix sizes
         "fingerprint": data.fingerprint(),
     }
 
@@ -132,6 +133,8 @@ def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, Segmentat
     shared = set(train.stems) & set(val.stems)
     if shared:
         raise TrainingError(f"{len(shared)} images are in train and in val; leave the val_recordings out of recordings")
+    if options.size_px[0]:
+        return Resized(train, options.size_px), Resized(val, options.size_px)
     return train, val
 
 
@@ -199,4 +202,4 @@ def build_optimizer(recipe: Recipe, model: nn.Module, distiller: Distiller | Non
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(params, lr=recipe.lr, momentum=recipe.momentum)
     kind = torch.optim.AdamW if recipe.optimizer == "adamw" else torch.optim.Adam
-    return kind(params, lr=recipe.lr, betas=recipe.betas)
+    return kind(params, lr=recipe.lr, betas=recipe.betas, fused=True)

@@ -24,11 +24,11 @@ from tqdm import tqdm
 from seglab import metrics
 from seglab.checkpoints import load_run, save_weights
 from seglab.labels import space
-from seglab.losses import parse_recipe, weighted_sum
+from seglab.losses import needs_maps, parse_recipe, weighted_sum
 from seglab.models import DenseModel, QueryModel, num_parameters
 from seglab.models.mask2former import query_scores
 from seglab.runs import RESULTS, SCHEMA_VERSION, RunError, RunWriter, check_name, read_record, sha256_file
-from trainers.evaluate import confusions
+from trainers.evaluate import measure
 from trainers.loading import TrainingData, epoch_batches
 from trainers.recipe import Recipe, load_recipe
 from trainers.setup import (
@@ -51,16 +51,17 @@ class Training:
     """One run in progress: model, optimizer and the record they feed."""
 
     def __init__(self, recipe: Recipe, data_root: Path, results: Path = RESULTS, progress: bool = True) -> None:
-        check_name(recipe.experiment, "an experiment name")
+        check_name(recipe.variant, "a variant name")
         self.recipe, self.progress = recipe, progress
-        self.folder = results / recipe.experiment / f"{check_name(recipe.variant, 'a variant name')}-seed{recipe.seed}"
+        self.folder = results / check_name(recipe.experiment, "an experiment name") / recipe.run_name
         self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.set_num_threads(recipe.threads or len(os.sched_getaffinity(0)))
         self.precision = pick_precision(recipe, self.device)
         self.loss = parse_recipe(recipe.loss)
         self.train_data, self.val_data = open_splits(recipe, data_root)
         self.label_space = space(self.val_data.label_space)
-        self.samples = TrainingData(self.train_data, recipe.data, recipe.seed)
+        map_classes = self.label_space.num_classes if needs_maps(self.loss) else 0
+        self.samples = TrainingData(self.train_data, recipe.data, recipe.seed, map_classes)
         seed_everything(recipe.seed, 0)
         self.model, self.warm_start = build_model(recipe, self.label_space.num_classes, results)
         # bf16 convolutions are fast in this layout, and slow in the other one
@@ -173,8 +174,8 @@ class Training:
             ours = self.record()
             if not isinstance(old.get("recipe"), dict):
                 raise TrainingError(f"{self.folder.name} was not trained here; choose another variant or seed")
-            if old["recipe"] != _plain(ours["recipe"]) or old.get("data") != _plain(ours["data"]):
-                changed = [k for k, v in _plain(ours["recipe"]).items() if old["recipe"].get(k) != v] or ["the data"]
+            changed = _changed(old, ours)
+            if changed:
                 raise TrainingError(
                     f"{self.folder.name} was started with another recipe (differs in {', '.join(changed)}); "
                     "choose another variant or seed, or delete that folder"
@@ -212,7 +213,8 @@ class Training:
             self.epoch = epoch
             if last:
                 break
-            self.save_state()
+            if epoch % recipe.save_every == 0:
+                self.save_state()
         writer.update(
             status="finished",
             finished=now(),
@@ -235,11 +237,12 @@ class Training:
             unit="img",
             leave=False,
         )
-        for step, (image, target) in enumerate(bar):
+        for step, (image, target, maps) in enumerate(bar):
             if self.stopping:  # a library swallowed the interrupt
                 raise KeyboardInterrupt
             lr = self._set_lr((epoch - 1) * self.steps_per_epoch + step)
-            loss = self._loss(image.to(self.device, memory_format=self.layout), target.to(self.device))
+            image, target = image.to(self.device, memory_format=self.layout), target.to(self.device)
+            loss = self._loss(image, target, None if maps is None else maps.to(self.device))
             if not math.isfinite(loss.item()):
                 raise TrainingError(
                     f"the loss is not finite at epoch {epoch}, step {step + 1}; lower lr (now {lr:.2g}) or clip_norm and "
@@ -255,8 +258,8 @@ class Training:
             bar.set_postfix(loss=f"{total / (step + 1):.3f}", refresh=False)
         return total / self.steps_per_epoch, lr
 
-    def _loss(self, image: Tensor, target: Tensor) -> Tensor:
-        recipe = self.recipe
+    def _loss(self, image: Tensor, target: Tensor, maps: Tensor | None) -> Tensor:
+        recipe, weights = self.recipe, self.class_weights
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             if isinstance(self.model, QueryModel):
                 set_loss, answer = self.model.set_loss(image, target)
@@ -268,8 +271,8 @@ class Training:
                 logits, aux, features = self.model.forward_all(image)
                 extra = logits.new_zeros(())
                 if aux is not None:
-                    extra = recipe.aux_weight * weighted_sum(self.loss, aux, target, self.class_weights)
-            loss = weighted_sum(self.loss, logits, target, self.class_weights) + extra
+                    extra = recipe.aux_weight * weighted_sum(self.loss, aux, target, weights, maps)
+            loss = weighted_sum(self.loss, logits, target, weights, maps) + extra
             if self.distiller:
                 loss = loss + self.distiller(image, target, logits, features)
         return loss
@@ -277,8 +280,8 @@ class Training:
     def _evaluate(self, writer: RunWriter, epoch: int, train_loss: float, lr: float, last: bool) -> bool:
         """Record an evaluation; the last one is of the stored float16 weights. Return whether to stop early."""
         recipe = self.recipe
-        per_image = confusions(self._store_weights(writer) if last else self.model, self.val_data)
-        result = metrics.summarise(per_image.sum(0), self.label_space.names)
+        per_image = measure(self._store_weights(writer) if last else self.model, self.val_data)
+        result = metrics.summarise_images(per_image, self.label_space.names)
         if result["miou"] > self.best_miou:
             self.best_miou, self.stale = result["miou"], 0
         else:
@@ -287,11 +290,11 @@ class Training:
             self.plateau *= recipe.plateau_factor
         stop = bool(recipe.early_stopping) and self.stale >= recipe.early_stopping
         if stop and not last:  # the headline is always of stored weights at the last epoch
-            per_image = confusions(self._store_weights(writer), self.val_data)
-            result = metrics.summarise(per_image.sum(0), self.label_space.names)
+            per_image = measure(self._store_weights(writer), self.val_data)
+            result = metrics.summarise_images(per_image, self.label_space.names)
         writer.append_epoch({"epoch": epoch, "train_loss": train_loss, "lr": lr, "seconds": self.seconds[-1], **result})
         if last or stop or epoch % 10 == 0:
-            writer.save_counts(epoch, self.val_data.stems, {"confusion": per_image})
+            writer.save_counts(epoch, self.val_data.stems, per_image)
         if last or stop:
             writer.update(metrics=result)
             if not recipe.keep_weights:
@@ -322,6 +325,22 @@ class Training:
         weights = 1 / np.sqrt(np.maximum(frequency, 1e-4))
         weights /= (weights * frequency).sum()  # the weighted mean over pixels stays near 1
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
+
+
+def _changed(old: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """Return what differs between a stored record and ours; what an older version did not know has its default."""
+    defaults = _plain(Recipe(experiment="", variant="", title="").as_dict())
+    changed = []
+    for key, value in _plain(ours["recipe"]).items():
+        stored = old["recipe"].get(key, defaults[key])
+        if isinstance(stored, dict) and isinstance(defaults[key], dict):
+            stored = defaults[key] | stored
+        changed += [key] if stored != value else []
+    splits = [{k: (r.get("data") or {}).get(k) for k in ("name", "train", "val")} for r in (old, _plain(ours))]
+    for part in ("train", "val"):
+        if isinstance(splits[0][part], dict):
+            splits[0][part] = {"size_px": splits[1][part]["size_px"]} | splits[0][part]
+    return changed or ([] if splits[0] == splits[1] else ["the data"])
 
 
 def _plain(value: Any) -> Any:
