@@ -100,11 +100,11 @@ def focal(logits: Tensor, target: Tensor, gamma: float = 2.0, class_weights: Ten
 def _dice_scores(pixels: Pixels, eps: float = 1.0) -> Tensor:
     """Return ``(C,)`` soft Dice scores of the batch."""
     probs = pixels.probs
-    valid = pixels.valid.flatten(1)[..., None].to(probs)  # (N, HW, 1)
-    with torch.autocast(probs.device.type, enabled=False):  # which would round both to bf16
-        total = torch.bmm(probs.flatten(2), valid).sum((0, 2))  # (C,), with no masked copy of the probabilities
+    total = (probs * pixels.valid[:, None]).sum((0, 2, 3))  # (C,)
     labels = pixels.target.masked_fill(~pixels.valid, 0).flatten()
-    inter = probs.new_zeros(pixels.num_classes).index_add(0, labels, pixels.of_target(probs).flatten())
+    # millions of float32 added into one cell would lose the last ones
+    hits = pixels.of_target(probs).flatten().double()
+    inter = hits.new_zeros(pixels.num_classes).index_add(0, labels, hits).to(probs)
     return (2 * inter + eps) / (total + pixels.class_counts().to(probs) + eps)
 
 

@@ -34,7 +34,7 @@ from seglab.runs import Run, RunError, read_epochs, read_record
 __all__ = ["CURVE_COLUMNS", "FOLDER", "RUN_COLUMNS", "VERSION", "load_curves", "load_runs", "load_tables"]
 
 FOLDER = ".index"
-VERSION = 2
+VERSION = 3
 RUN_COLUMNS = {
     "run": "str",  # experiment/folder
     "experiment": "str",  # the folder's name, as shown everywhere
@@ -61,6 +61,7 @@ RUN_COLUMNS = {
     "started": "str",
     "finished": "str",
     "citation": "str",
+    "has_curve": "boolean",  # epochs were stored; published figures may have none
     "has_weights": "boolean",
     "problem": "str",
 }
@@ -248,6 +249,7 @@ def _row(folder: Path, name: str, record: dict[str, Any], epochs: list[dict[str,
         "size_px": _size(val.get("size_px")),
         **{field: text(environment.get(field) or "") for field in ("device", "git_commit")},
         **{field: text(record.get(field) or "") for field in ("started", "finished", "citation")},
+        "has_curve": bool(epochs),
         "has_weights": Run(folder, record).weights.is_file(),
         "problem": None,
     }

@@ -114,7 +114,7 @@ def template_csv(label_space: str = "camvid-11") -> bytes:
     for v, variant in enumerate(("A: CE", "B: CE + Dice")):
         for seed in (42, 123):
             for epoch in (10, 20):
-                level = 0.5 + 0.02 * v + 0.01 * (seed == 123) + 0.005 * epoch
+                level = 0.5 + 0.02 * v + 0.01 * (seed == 123) + 0.005 * epoch + 0.004 * (v == (seed == 42))
                 values = [
                     level,
                     level + 0.3,

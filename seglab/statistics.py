@@ -61,7 +61,7 @@ def paired_t_test(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     Returns:
         ``(delta, t, p)``. With one pair t and p are NaN, with none delta too. Where all differences are equal there is
         no variance to test against: if they are all 0, t is NaN and p is 1; otherwise t is ±inf and p is 0. Such a p
-        says that the runs copy each other (a seed that was not used, say), not that the evidence is overwhelming.
+        says that the runs copy each other or are rounded, not that the evidence is overwhelming.
 
     Raises:
         ValueError: where ``a`` and ``b`` are not two vectors of one length.
@@ -78,8 +78,9 @@ def paired_t_test(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     n = difference.size
     if n < 2:
         return (float(difference[0]) if n else float("nan")), float("nan"), float("nan")
-    if np.ptp(difference) == 0:  # not the standard deviation: rounding of the mean leaves a little of it
-        delta = float(difference[0])
+    scale = max(float(np.abs(x[~np.isnan(x)]).max()), float(np.abs(y[~np.isnan(y)]).max()))
+    if np.ptp(difference) <= 8 * np.finfo(np.float64).eps * scale:  # equal but for the last digits of a and b
+        delta = 0.0 if not difference.any() else float(difference[0])
         return (delta, float(np.copysign(np.inf, delta)), 0.0) if delta else (0.0, float("nan"), 1.0)
     delta = float(difference.mean())
     t = delta / (float(difference.std(ddof=1)) / n**0.5)

@@ -352,3 +352,14 @@ def test_a_weighted_sum_adds_its_losses() -> None:
     parts += [weighted_dice(logits, target, WEIGHTS), 0.1 * focal(logits, target, 3.0, WEIGHTS)]
     loss = loss_of("0.5*ce + 2*dice + 3*boundary + weighted_dice + 0.1*focal(3)", logits, target)
     assert loss.item() == pytest.approx(torch.stack(parts).sum().item(), rel=1e-6)
+
+
+def test_dice_of_millions_of_pixels_is_that_of_one() -> None:
+    logits = torch.tensor([3.0, 0.0]).reshape(1, 2, 1, 1)
+    p = float(logits.softmax(1)[0, 0, 0, 0])
+    pixels = 2**22  # float32 sums into one cell would stall here
+    expected = 1 - ((2 * p * pixels + 1) / (p * pixels + pixels + 1) + 1 / ((1 - p) * pixels + 1)) / 2
+    size = (1, 2, 2048, 2048)
+    assert dice(logits.expand(size), torch.zeros(1, 2048, 2048, dtype=torch.long)).item() == pytest.approx(
+        expected, abs=1e-4
+    )

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from seglab.evidence.curves import ALPHA, Curves
-from seglab.statistics import holm, paired_t_test, t_interval
+from seglab.evidence.curves import ALPHA, Curves, seed_test, with_common_seeds
+from seglab.statistics import holm, t_interval
 
 # Key of the metric over all classes -> words on screen for one class.
 CLASS_METRICS: dict[str, str] = {"miou": "IoU", "boundary_f1": "Boundary F1", "trimap_iou": "Trimap IoU"}
@@ -101,7 +101,8 @@ def class_curves_of(table: pd.DataFrame, metric: str, order: Sequence[str] = ())
     at_class = rows["class"].astype(str).map({name: i for i, name in enumerate(classes)}).to_numpy(np.int64)
     at_seed = seed.map({name: i for i, name in enumerate(seeds)}).to_numpy(np.int64)
     cube[at_variant, at_class, at_seed, at_epoch] = rows["value"].to_numpy(np.float64)
-    return ClassCurves(metric, classes, epochs, seeds, dict(zip(names.tolist(), cube, strict=True)))
+    values = with_common_seeds(dict(zip(names.tolist(), cube, strict=True)))
+    return ClassCurves(metric, classes, epochs, seeds, values)
 
 
 def class_deltas(curves: ClassCurves, x: str, y: str) -> pd.DataFrame:
@@ -119,7 +120,7 @@ def class_deltas(curves: ClassCurves, x: str, y: str) -> pd.DataFrame:
     for name, of_x, of_y in zip(curves.classes, curves.values[x][..., 0], curves.values[y][..., 0], strict=True):
         both = ~np.isnan(of_x) & ~np.isnan(of_y)
         if both.any():
-            delta, _, p = paired_t_test(of_x, of_y)
+            delta, _, p = seed_test(of_x, of_y)
             half = t_interval(of_x - of_y)[1]
             rows.append((name, of_x[both].mean(), of_y[both].mean(), delta, delta - half, delta + half, both.sum(), p))
     return delta_table(pd.DataFrame(rows, columns=list(DELTA_COLUMNS[:-1])))

@@ -74,15 +74,31 @@ def curves_of(table: pd.DataFrame, metric: str, of_class: str = "") -> Curves:
     names = rows["variant"].astype(str)
     seeds = rows["seed"].astype("string").fillna("")
     wide = pd.DataFrame({"variant": names, "seed": seeds, "epoch": rows["epoch"], "value": rows["value"]})
-    wide = wide.dropna(subset=["value"])
+    wide = wide.dropna(subset=["value"]).drop_duplicates(["variant", "seed", "epoch"], keep="last")
     epochs = np.unique(wide["epoch"].to_numpy(np.int64))
     labels = tuple(sorted(wide["seed"].unique(), key=lambda seed: (len(seed), seed)))
     values = {}
     for variant in sorted(wide["variant"].unique()):
         mine = wide[wide["variant"] == variant]
-        square = mine.pivot_table(index="seed", columns="epoch", values="value", aggfunc="last")
+        square = mine.pivot(index="seed", columns="epoch", values="value")
         values[variant] = square.reindex(index=list(labels), columns=epochs).to_numpy(np.float64)
-    return Curves(metric, of_class, epochs, labels, values)
+    return Curves(metric, of_class, epochs, labels, with_common_seeds(values))
+
+
+def with_common_seeds(values: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """Return ``(..., S, E)`` values by variant in which a seed counts at an epoch only where every variant has it.
+
+    So means, ranks and pairs of an unfinished grid speak of the same seeds. Variants with no value at an epoch are not
+    asked; where the others have no seed in common there, all stay, and nothing can be paired.
+    """
+    arrays = list(values.values())
+    if len(arrays) < 2:
+        return dict(values)
+    has = [~np.isnan(array).reshape(-1, *array.shape[-2:]).any(0) for array in arrays]  # (S, E) each
+    common = np.all([there | ~there.any(0) for there in has], axis=0)
+    common &= np.any(has, axis=0)
+    keep = common | ~common.any(0)
+    return {variant: np.where(keep, array, np.nan) for variant, array in values.items()}
 
 
 def half_widths(values: NDArray[np.float64], as_published: bool = False) -> tuple[NDArray[np.float64], ...]:
@@ -125,9 +141,19 @@ def ranking(curves: Curves, epoch: int, as_published: bool = False) -> pd.DataFr
     table = table.sort_values("mean", ascending=False, ignore_index=True)
     table.insert(0, "rank", range(1, len(table) + 1))
     behind = [interval(at[v] - at[table["variant"][0]], as_published) for v in table["variant"]]
-    table["behind"] = [delta for delta, _ in behind]
+    gaps = table["mean"] - table["mean"].max()  # where no seed is common there is nothing to pair
+    table["behind"] = [gap if np.isnan(delta) else delta for (delta, _), gap in zip(behind, gaps, strict=True)]
     table["behind_half_width"] = [np.nan if i == 0 else half for i, (_, half) in enumerate(behind)]
     return table
+
+
+def seed_test(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return :func:`seglab.statistics.paired_t_test`, with p NaN where all differences are equal.
+
+    Such runs copy each other, or were rounded: there is no noise to compare their difference with.
+    """
+    delta, t, p = paired_t_test(a, b)
+    return delta, t, float("nan") if np.isinf(t) else p
 
 
 def pairwise(curves: Curves, epoch: int) -> pd.DataFrame:
@@ -140,7 +166,7 @@ def pairwise(curves: Curves, epoch: int) -> pd.DataFrame:
     for a, b in combinations(at, 2):
         difference = at[a] - at[b]
         n = int((~np.isnan(difference)).sum())
-        delta, t, p = paired_t_test(at[a], at[b])
+        delta, t, p = seed_test(at[a], at[b])
         half = t_interval(difference)[1]
         better = probability_of_improvement(at[a], at[b])
         rows.append((a, b, delta, delta - half, delta + half, n, t, p, better))
@@ -155,6 +181,12 @@ def all_crossings(curves: Curves) -> dict[tuple[str, str], Crossing]:
         (a, b): crossings(curves.epochs, curves.values[a], curves.values[b])
         for a, b in combinations(curves.variants, 2)
     }
+
+
+def order_since(curves: Curves, crossing: Crossing) -> int:
+    """Return the epoch from which a pair's order of means no longer changes."""
+    later = curves.epochs if crossing.epoch is None else curves.epochs[curves.epochs > crossing.epoch]
+    return int(later[0])
 
 
 def is_reversed(curves: Curves, early: int, late: int) -> list[tuple[str, str]]:
@@ -199,13 +231,17 @@ def verdict(curves: Curves, epoch: int, names: Mapping[str, str] | None = None) 
     lead = f"At epoch {epoch} {name[first]} leads {name[second]} by {gap}"
     pairs = pairwise(curves, epoch)
     pair = pairs[pairs["a"].isin([first, second]) & pairs["b"].isin([first, second])].iloc[0]
-    n = int(pair["n"])
+    n, tested = int(pair["n"]), int(pairs["p"].notna().sum())
+    if n == 0:
+        return f"{lead} by their means. They share no seed, so nothing can be paired or tested."
+    if n > 1 and np.isnan(pair["p"]):
+        return f"{lead}; every seed differs by exactly the same, so there is no noise to compare that with."
     if n < 2:
         seeds = "one seed" if curves.seeds != ("",) else "one figure"
         return f"{lead}, with {seeds} each: whether that is more than noise cannot be told."
     paired = f"paired by seed over {in_words(n, 'seed')}, {p_text(pair['p'])}"
-    if len(pairs) > 1:
-        paired += f", after Holm's correction for {in_words(len(pairs), 'pair')} {p_text(pair['p_holm'])}"
+    if tested > 1:
+        paired += f", after Holm's correction for {in_words(tested, 'pair')} {p_text(pair['p_holm'])}"
     if pair["p_holm"] < ALPHA:
         return f"{lead}, more than seeds alone would do ({paired})."
     return f"{lead}; this is not distinguishable from noise ({paired})." + _significant(pairs, name)
@@ -213,14 +249,14 @@ def verdict(curves: Curves, epoch: int, names: Mapping[str, str] | None = None) 
 
 def _significant(pairs: pd.DataFrame, name: Mapping[str, str]) -> str:
     """Return a sentence on the pairs that are significant, where some are."""
-    sure = pairs[pairs["p_holm"] < ALPHA]
+    sure, tested = pairs[pairs["p_holm"] < ALPHA], int(pairs["p"].notna().sum())
     said = []
     for a, b, delta in zip(sure["a"].tolist(), sure["b"].tolist(), sure["delta"].tolist(), strict=True):
         ahead, behind = (a, b) if delta > 0 else (b, a)
         said.append(f"{name[ahead]} over {name[behind]}")
     if not said:
-        return f" No other of the {len(pairs)} pairs is either." if len(pairs) > 1 else ""
-    return f" Of the {len(pairs)} pairs, significant after correction: {', '.join(said)}."
+        return f" No other of the {tested} pairs is either." if tested > 1 else ""
+    return f" Of the {tested} pairs, significant after correction: {', '.join(said)}."
 
 
 def reversal(curves: Curves, early: int, late: int, names: Mapping[str, str] | None = None) -> str:
@@ -243,13 +279,14 @@ def _p_of(pairs: pd.DataFrame, a: str, b: str) -> float:
     return float(row["p_holm"])
 
 
-def why_not_together(runs: pd.DataFrame) -> str | None:
-    """Return why runs of several experiments must not share an axis; none where they may.
+def why_not_together(runs: pd.DataFrame, by: str = "experiment") -> str | None:
+    """Return why runs must not share an axis; none where they may.
 
     Args:
         runs: rows of :meth:`seglab.runs.RunStore.runs`.
+        by: column that tells the groups apart: several experiments, or the variants (or runs) of one.
     """
-    groups = {name: runs[runs["experiment"] == name] for name in runs["experiment"].unique().tolist()}
+    groups = {name: runs[runs[by] == name] for name in runs[by].unique().tolist()}
     if len(groups) < 2:
         return None
     reasons: Sequence[tuple[str, str]] = (
@@ -266,6 +303,9 @@ def why_not_together(runs: pd.DataFrame) -> str | None:
                 f"{name}: {', '.join(sorted(kind)) or 'not recorded'}"[:120] for name, kind in kinds.items()
             )
             return f"they were measured on {reason} ({shown})"
-    if len({rows["provenance"].iloc[0] == "published" for rows in groups.values()}) > 1:
-        return "published figures never share a curve with runs of ours"
+    published = runs["provenance"] == "published"
+    if published.any() and (by == "experiment" or not published.all()):
+        return "published figures stand alone: their sources differ in what they measured and in how"
+    if by == "experiment" and (runs["val_fingerprint"].fillna("") == "").any():
+        return "on which images some of them were measured is not recorded"
     return None

@@ -14,8 +14,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seglab.evidence.classes import DELTA_COLUMNS, delta_table
+from seglab.evidence.curves import seed_test
 from seglab.metrics import divide_counts, iou_per_class
-from seglab.statistics import holm, paired_bootstrap, paired_t_test, t_interval
+from seglab.statistics import holm, paired_bootstrap, t_interval
 
 RESAMPLES = 10_000
 CLIP_BLOCK = 20  # frames of one clip that are drawn together
@@ -219,7 +220,7 @@ def pair_delta(
         of_x, of_y = (row_shares(counts.by_seed)[:, target, predicted] for counts in (x, y))
         if x.seeds != y.seeds:
             return float(np.nanmean(of_x) - np.nanmean(of_y)), np.nan, np.nan, np.nan, 0
-        delta, _, p = paired_t_test(of_x, of_y)
+        delta, _, p = seed_test(of_x, of_y)
         half = t_interval(of_x - of_y)[1]
         return delta, delta - half, delta + half, p, len(x.seeds)
 

@@ -8,7 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from seglab.evidence.curves import Curves, all_crossings, half_widths
+from seglab.evidence.curves import Curves, all_crossings, half_widths, order_since
 
 Show = Literal["Band", "Seeds", "Both"]
 # Okabe and Ito's colours with a dash each, so that nobody needs the colour.
@@ -174,15 +174,16 @@ def _add_points(
 
 
 def _add_crossings(figure: go.Figure, curves: Curves, names: Mapping[str, str]) -> None:
-    """Mark the last epoch at which a pair has not yet its final order, at the mean of the two."""
+    """Mark the epoch from which each pair has its final order, at the mean of the two."""
     at, height, words = [], [], []
     means = {variant: half_widths(values)[0] for variant, values in curves.values.items()}
     for (a, b), crossing in all_crossings(curves).items():
         if crossing.epoch is None or crossing.sign == 0:
             continue
-        column = int(np.flatnonzero(curves.epochs == crossing.epoch)[0])
+        epoch = order_since(curves, crossing)
+        column = int(np.flatnonzero(curves.epochs == epoch)[0])
         ahead, behind = (a, b) if crossing.sign > 0 else (b, a)
-        at.append(crossing.epoch)
+        at.append(epoch)
         height.append((means[a][column] + means[b][column]) / 2 * 100)
         words.append(f"from here on {names[ahead]} is above {names[behind]}")
     if at:

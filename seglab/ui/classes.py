@@ -9,7 +9,6 @@ import pandas as pd
 import streamlit as st
 
 from seglab.evidence.classes import CLASS_METRICS, ClassCurves, Over
-from seglab.evidence.curves import why_not_together
 from seglab.evidence.images import counted_epochs
 from seglab.runs import RunError
 from seglab.ui import class_data, results
@@ -20,7 +19,6 @@ TOO_NARROW = (
     "95 %, so read it as a lower bound of the uncertainty; it says nothing of another training"
 )
 TELLING = ("truck", "sign", "object")  # the choice of a class opens on what the published ablation argues about
-SAME = ("label_space", "data_name", "split", "val_fingerprint", "size_px")  # what compared runs share
 OVER: dict[Over, str] = {"seeds": "Seeds", "images": "Images"}
 
 
@@ -149,7 +147,7 @@ def controls(runs: pd.DataFrame) -> View:
     """Let the reader choose experiment, two variants, epoch, metric and uncertainty; all of it is in the link."""
     columns = st.columns([4, 3, 3], gap="medium")
     with columns[0]:
-        chosen = _comparable(results.pick_experiments(runs, "study"))
+        chosen = results.measured_alike(results.pick_experiments(runs, "study"))
     known = {key: found for key in CLASS_METRICS if len((found := class_data.curves(chosen, key)).values) > 1}
     if not known:
         st.info(
@@ -185,22 +183,6 @@ def _segments(label: str, options: Mapping[Any, str], key: str, default: str) ->
         required=True,
     )
     return chosen if chosen in options else default
-
-
-def _comparable(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the runs that may be compared: those measured on the same; where there are several such groups, one of them."""
-    reason = why_not_together(runs.assign(experiment=runs["variant"]))
-    if reason is None:
-        return runs
-    columns = runs[list(SAME)].fillna("").astype(str).agg(" · ".join, axis=1)
-    groups = columns.value_counts(sort=True)
-    largest: pd.DataFrame = runs[columns == groups.index[0]]
-    left_out = sorted(set(runs["title"]) - set(largest["title"]))
-    st.warning(
-        f"Not all runs of this experiment can be compared: {reason}. Shown are the {len(largest)} runs of the largest "
-        f"group that can; left out: {results.plain(', '.join(left_out)) or 'some seeds'}."
-    )
-    return largest
 
 
 def _pick_pair(names: Mapping[str, str], columns: Sequence[Any]) -> tuple[str, str]:

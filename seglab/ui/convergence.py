@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -36,13 +37,19 @@ class View:
     window: int
 
     @property
+    def plain_short(self) -> dict[str, str]:
+        """The short names for sentences, in which nothing is read as markup."""
+        return {variant: results.plain(name, 60) for variant, name in self.short.items()}
+
+    @property
     def band(self) -> str:
         """What the band or the whiskers are, as captions say it."""
         if self.published is not None:
             return f"whiskers: {self.spread_method}" if self.spread_method else "no interval was printed"
-        n = [int(half_widths(v)[2].max()) for v in self.curves.values.values()]
-        seeds = str(min(n)) if min(n) == max(n) else f"{min(n)} to {max(n)}"
-        if max(n) < 2:
+        each = np.concatenate([half_widths(v)[2] for v in self.curves.values.values()])
+        n = sorted({int(count) for count in each if count})
+        seeds = str(n[0]) if len(n) == 1 else f"{n[0]} to {n[-1]}"
+        if n[-1] < 2:
             return "one seed each: no band"
         if self.as_published:
             return f"band: 1.96·SE over n = {seeds} seeds (holds the mean in 81 % of cases at n = 3, not 95 %)"
@@ -52,7 +59,7 @@ class View:
 def comparable(runs: pd.DataFrame) -> pd.DataFrame:
     """Return the sound runs of experiments in which two variants or more have curves."""
     runs = results.sound(runs)
-    with_curves = runs[runs["epochs"].fillna(0) > 0]
+    with_curves = runs[runs["has_curve"].fillna(False)]
     variants = with_curves.groupby("experiment")["variant"].nunique()
     chosen: pd.DataFrame = with_curves[with_curves["experiment"].isin(variants[variants > 1].index)]
     return chosen
@@ -62,7 +69,7 @@ def controls(runs: pd.DataFrame) -> View:
     """Let the reader choose experiment, metric, class and what is drawn; all of it is in the link."""
     top = st.columns([5, 3, 3], gap="medium")
     with top[0]:
-        chosen = results.pick_experiments(runs, "experiment", many=True)
+        chosen = results.measured_alike(results.pick_experiments(runs, "experiment", many=True))
     with top[1]:
         metric = st.selectbox(
             "Metric", list(METRICS), format_func=METRICS.__getitem__, key="metric", bind="query-params"
@@ -80,13 +87,15 @@ def controls(runs: pd.DataFrame) -> View:
     of_class = "" if of_class == ALL_CLASSES or metric == "pixel_accuracy" else of_class
     curves = _curves(chosen, metric, of_class)
     published, method = _spread(chosen, metric, of_class)
-    show, kind, window = _how_to_draw() if published is None else ("Band", "Student-t", "off")
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        show, kind, window = _how_to_draw() if published is None else ("Band", "Student-t", "off")
+        results.image_format()
     names = _names(chosen)
     return View(
         chosen,
         curves,
         names,
-        {variant: results.plain(name, 60) for variant, name in results.short_names(names).items()},
+        results.short_names(names),
         published,
         method,
         show,
@@ -96,30 +105,28 @@ def controls(runs: pd.DataFrame) -> View:
 
 
 def _how_to_draw() -> tuple[str, str, str]:
-    """Let the reader choose band or seeds, the kind of interval, smoothing and what a chart is saved as."""
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        show = st.segmented_control(
-            "Show", ["Band", "Seeds", "Both"], default="Band", required=True, key="show", bind="query-params"
-        )
-        kind = st.segmented_control(
-            "Interval",
-            ["Student-t", "as published: 1.96·SE"],
-            default="Student-t",
-            required=True,
-            key="interval",
-            bind="query-params",
-            help="With three seeds the right factor is 4.30, not 1.96: the published band holds the true mean in 81 % of "
-            "cases, not in 95 %.",
-        )
-        window = st.selectbox(
-            "Smoothing",
-            list(SMOOTHING),
-            key="smoothing",
-            bind="query-params",
-            width=130,
-            help="Moving mean of the lines. Bands, rankings and tests are never smoothed.",
-        )
-        results.image_format()
+    """Let the reader choose band or seeds, the kind of interval, smoothing."""
+    show = st.segmented_control(
+        "Show", ["Band", "Seeds", "Both"], default="Band", required=True, key="show", bind="query-params"
+    )
+    kind = st.segmented_control(
+        "Interval",
+        ["Student-t", "as published: 1.96·SE"],
+        default="Student-t",
+        required=True,
+        key="interval",
+        bind="query-params",
+        help="With three seeds the right factor is 4.30, not 1.96: the published band holds the true mean in 81 % of "
+        "cases, not in 95 %.",
+    )
+    window = st.selectbox(
+        "Smoothing",
+        list(SMOOTHING),
+        key="smoothing",
+        bind="query-params",
+        width=130,
+        help="Moving mean of the lines. Bands, rankings and tests are never smoothed.",
+    )
     return str(show), str(kind), str(window)
 
 
@@ -140,8 +147,11 @@ def _curves(runs: pd.DataFrame, metric: str, of_class: str) -> Curves:
 def _names(runs: pd.DataFrame) -> dict[str, str]:
     if runs["experiment"].nunique() == 1:
         return results.titles(runs)
-    keys = runs["experiment"] + " · " + runs["variant"]
-    return dict(zip(keys, runs["experiment"] + " · " + runs["title"], strict=True))
+    names: dict[str, str] = {}
+    for experiment in runs["experiment"].unique().tolist():
+        mine = results.titles(runs[runs["experiment"] == experiment])
+        names |= {f"{experiment} · {variant}": f"{experiment} · {title}" for variant, title in mine.items()}
+    return names
 
 
 def _spread(runs: pd.DataFrame, metric: str, of_class: str) -> tuple[Mapping[str, Mapping[int, float]] | None, str]:
@@ -154,9 +164,9 @@ def _spread(runs: pd.DataFrame, metric: str, of_class: str) -> tuple[Mapping[str
     for run, variant in zip(runs["run"].tolist(), runs["variant"].tolist(), strict=True):
         try:
             spread = read_record(records.RESULTS / run).get("spread") or {}
-            values = {int(epoch): row[key] for epoch, row in spread["values"].items() if key in row}
+            values = {int(epoch): float(row[key]) for epoch, row in spread["values"].items() if key in row}
         except (RunError, KeyError, TypeError, ValueError, AttributeError):
             continue
         found[variant] = values
-        method = str(spread.get("method", "")) if values else method
+        method = results.plain(spread.get("method", ""), 80) if values else method
     return found, method

@@ -7,7 +7,17 @@ import pandas as pd
 import streamlit as st
 
 from seglab import runs as records
-from seglab.evidence.curves import Curves, all_crossings, half_widths, pairwise, ranking, reversal, verdict
+from seglab.evidence.curves import (
+    ALPHA,
+    Curves,
+    all_crossings,
+    half_widths,
+    order_since,
+    pairwise,
+    ranking,
+    reversal,
+    verdict,
+)
 from seglab.figures.curves import curve_figure, slope_figure
 from seglab.runs import RunError, read_record
 from seglab.ui import results
@@ -85,11 +95,11 @@ def curve_table(curves: Curves, as_published: bool = False) -> pd.DataFrame:
 
 def _verdict(view: View, epoch: int) -> str:
     if view.published is None:
-        return verdict(view.curves, epoch, view.short)
+        return verdict(view.curves, epoch, view.plain_short)
     order = ranking(view.curves, epoch)
     if len(order) < 2:
         return "One figure alone leads nobody."
-    first, second = (view.short[v] for v in order["variant"][:2])
+    first, second = (view.plain_short[v] for v in order["variant"][:2])
     gap = -order["behind"][1] * 100
     return (
         f"At epoch {epoch} {first} is printed {gap:.2f} points above {second}. Without the single seeds no test can be "
@@ -134,10 +144,10 @@ def _pairs(view: View, epoch: int) -> None:
     st.markdown(f"**Every pair at epoch {epoch}**")
     st.dataframe(table, hide_index=True, key="pairs", height="content")
     st.caption(
-        f"Delta: first minus second, in points, paired by seed, with the 95 % Student-t interval of the difference. p: "
-        f"paired t-test; Holm: corrected over the {len(table)} pairs of this metric at this epoch. P(first better): share of all "
-        "pairs of seeds in which the first is above. Order since: the epoch from which the order of means no longer changes, and "
-        "how many seeds have that final order at this epoch."
+        "Delta: first minus second, in points, paired by seed, with the 95 % Student-t interval of the difference. p: paired "
+        "t-test; Holm: corrected over the pairs of this metric at this epoch that can be tested. P(first better): share of "
+        "all pairs of seeds in which the first is above. Order since: the epoch from which the order of means no longer "
+        "changes, and how many seeds have that final order at this epoch. A seed counts where every variant has it."
     )
 
 
@@ -150,7 +160,9 @@ def pair_table(curves: Curves, epoch: int, names: Mapping[str, str]) -> pd.DataF
     for row in table.to_dict("records"):
         since = crossing[row["a"], row["b"]]
         interval = "" if np.isnan(row["low"]) else f"{row['low'] * 100:+.2f} to {row['high'] * 100:+.2f}"
-        start = curves.epochs[0] if since.epoch is None else curves.epochs[curves.epochs > since.epoch][0]
+        if row["n"] == 0:
+            rows.append({"pair": f"{names[row['a']]} − {names[row['b']]}", "beyond noise": "no common seed"})
+            continue
         rows.append(
             {
                 "pair": f"{names[row['a']]} − {names[row['b']]}",
@@ -159,16 +171,16 @@ def pair_table(curves: Curves, epoch: int, names: Mapping[str, str]) -> pd.DataF
                 "p": _p(row["p"]),
                 "p (Holm)": _p(row["p_holm"]),
                 "beyond noise": "yes"
-                if row["p_holm"] < 0.05
+                if row["p_holm"] < ALPHA
                 else "no"
                 if not np.isnan(row["p_holm"])
                 else "cannot tell",
                 "P(first better)": f"{row['p_better']:.0%}",
-                "order since": f"epoch {start}",
+                "order since": f"epoch {order_since(curves, since)}",
                 "seeds in that order": f"{since.agreeing[column]} of {row['n']}",
             }
         )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows).fillna("")
 
 
 def _p(value: float) -> str:
@@ -184,7 +196,7 @@ def _two_epochs(view: View, epochs: list[int]) -> None:
         st.info("Choose two different epochs.")
         return
     if view.published is None:
-        st.markdown(reversal(view.curves, early, late, view.short))
+        st.markdown(reversal(view.curves, early, late, view.plain_short))
     results.chart(
         slope_figure(view.curves, view.names, view.short, early, late),
         lambda: pd.concat([ranking(view.curves, e, view.as_published).assign(epoch=e) for e in (early, late)]),

@@ -120,6 +120,7 @@ def _chart(table: pd.DataFrame, runs: pd.DataFrame) -> None:
         f"{t} {ms:.0f} ms, {m:.1%}" for t, ms, m in zip(table["title"], table["median_ms"], table["miou"], strict=True)
     )
     drawn = table.assign(title=table["title"].map(html.escape))  # charts read tags in text
+    results.image_format()
     results.chart(frontier_figure(drawn), table, "frontier", f"Val mIoU against latency: {told}")
     shown = pd.DataFrame(
         {
@@ -141,7 +142,7 @@ def _chart(table: pd.DataFrame, runs: pd.DataFrame) -> None:
     if len(runs):
         passes = int(table["repeats"].min())
         st.caption(
-            f"mIoU: {plain(results.origin(runs), 600)}, one seed each: a point of mIoU between two of these may be nothing. "
+            f"mIoU: {results.origin(runs)}, one seed each: a point of mIoU between two of these may be nothing. "
             f"Latency: median of {passes} warm passes over one 960×600 scene, from pixels to labels at its own size; whiskers "
             "from the fastest to the slowest pass."
         )

@@ -11,10 +11,12 @@ import streamlit as st
 from seglab import runs as records
 from seglab.evidence.curves import why_not_together
 from seglab.run_diff import clean
+from seglab.run_tables import csv_bytes
 from seglab.runs import RunStore
 
 FRESH_S = 10  # a running training shows up after so long
 MADE_BY = "python -m trainers.ablate trainers/recipes/camvid-boundary-ablation.yaml --data DIR --jobs 2"
+SAME = ("label_space", "data_name", "split", "val_fingerprint", "size_px")  # what compared runs share
 CLIPS = {"camvid": "one clip of one street"}  # a val split whose frames are not independent
 _ADDRESS = re.compile(r"(https://[\w.-]+(?:/[\w./-]*[\w/])?)")
 _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")
@@ -81,9 +83,25 @@ def pick_experiments(runs: pd.DataFrame, key: str, *, many: bool = False) -> pd.
     together = _of(runs, chosen)
     reason = why_not_together(together)
     if reason is not None:
-        st.warning(f"These experiments do not share an axis: {reason}. Shown: {chosen[0]}.")
+        st.warning(f"These experiments do not share an axis: {plain(reason, 600)}. Shown: {plain(chosen[0])}.")
         return _of(runs, chosen[:1])
     return together
+
+
+def measured_alike(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that may be compared: those measured on the same; where there are several such groups, one of them."""
+    reason = why_not_together(runs, by="variant")
+    if reason is None:
+        return runs
+    columns = runs[list(SAME)].fillna("").astype(str).agg(" · ".join, axis=1)
+    groups = columns.value_counts(sort=True)
+    largest: pd.DataFrame = runs[columns == groups.index[0]]
+    left_out = sorted(set(runs["title"]) - set(largest["title"]))
+    st.warning(
+        f"Not all runs of this experiment can be compared: {plain(reason, 600)}. Shown are the {len(largest)} runs of the "
+        f"largest group that can; left out: {plain(', '.join(left_out)) or 'some seeds'}."
+    )
+    return largest
 
 
 def _of(runs: pd.DataFrame, experiments: list[str]) -> pd.DataFrame:
@@ -186,7 +204,7 @@ def chart(
     )
     st.download_button(
         "CSV",
-        data=lambda: (data() if callable(data) else data).to_csv(index=False).encode(),
+        data=lambda: csv_bytes(data() if callable(data) else data),
         file_name=f"seglab-{name}.csv",
         mime="text/csv",
         key=f"csv-{name}",

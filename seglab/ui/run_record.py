@@ -139,8 +139,7 @@ def side_by_side(runs: pd.DataFrame, picked: Sequence[str]) -> None:
 
 
 def _comparable(runs: pd.DataFrame, picked: Sequence[str]) -> str:
-    rows = runs[runs["run"].isin(picked)].assign(experiment=lambda table: table["run"])  # each run stands for itself
-    reason = why_not_together(rows)
+    reason = why_not_together(runs[runs["run"].isin(picked)], by="run")
     return "" if reason is None else f"Their figures do not compare: {plain(reason, 400)}."
 
 

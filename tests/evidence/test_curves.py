@@ -58,7 +58,7 @@ def test_curves_are_squares_of_seeds_and_epochs_with_gaps_where_a_run_has_none()
     assert found.variants == ("a", "b")
     assert found.epochs.tolist() == [1, 2]
     assert found.seeds == ("42", "123")
-    np.testing.assert_array_equal(found.values["a"], [[NAN, 0.4], [NAN, 0.3]])
+    np.testing.assert_array_equal(found.values["a"], [[NAN, 0.4], [NAN, NAN]], "123 counts only where b has it too")
     np.testing.assert_array_equal(found.values["b"], [[0.1, 0.2], [NAN, NAN]])
     assert found.complete_epochs() == [2]
 
@@ -204,7 +204,7 @@ def runs(**changes: Any) -> dict[str, Any]:
         ({"split": "test"}, "another split"),
         ({"val_fingerprint": "g"}, "other images or masks"),
         ({"size_px": "480x360"}, "another image size"),
-        ({"provenance": "published"}, "published figures never share a curve"),
+        ({"provenance": "published"}, "published figures stand alone"),
     ],
 )
 def test_experiments_that_must_not_share_an_axis_are_told_why(changes: dict[str, Any], reason: str) -> None:
@@ -215,3 +215,47 @@ def test_experiments_that_must_not_share_an_axis_are_told_why(changes: dict[str,
 def test_experiments_on_the_same_data_may_share_an_axis_and_so_may_one_alone() -> None:
     assert why_not_together(pd.DataFrame([runs(), runs(experiment="two")])) is None
     assert why_not_together(pd.DataFrame([runs(), runs(size_px="")])) is None
+
+
+def test_what_is_not_recorded_is_not_taken_for_equal() -> None:
+    imported = dict(provenance="imported", val_fingerprint="", data_name="imported", split="", size_px="")
+    reason = why_not_together(pd.DataFrame([runs(**imported), runs(experiment="two", **imported)]))
+    assert "is not recorded" in str(reason)
+
+
+def test_two_published_experiments_share_no_axis_and_the_variants_of_one_do() -> None:
+    published = pd.DataFrame([runs(provenance="published"), runs(experiment="two", provenance="published")])
+    assert "stand alone" in str(why_not_together(published))
+    variants = pd.DataFrame([runs(provenance="published", variant=name) for name in "ab"])
+    assert why_not_together(variants, by="variant") is None
+    mixed = pd.DataFrame([runs(variant="a"), runs(variant="b", size_px="480x360")])
+    assert "another image size" in str(why_not_together(mixed, by="variant"))
+
+
+def unfinished() -> Curves:
+    """Return a grid in which seed 2 of variant a is there at epoch 10 only; b is better on both seeds at both epochs."""
+    rows = [("a", 1, 10, 0.50), ("a", 2, 10, 0.80), ("a", 1, 20, 0.60)]
+    rows += [("b", 1, 10, 0.52), ("b", 2, 10, 0.83), ("b", 1, 20, 0.63), ("b", 2, 20, 0.40)]
+    return curves_of(tidy([(v, seed, epoch, "miou", "", x) for v, seed, epoch, x in rows]), "miou")
+
+
+def test_an_unfinished_grid_is_ranked_on_the_seeds_that_every_variant_has() -> None:
+    for epoch in (10, 20):
+        assert ranking(unfinished(), epoch)["variant"].tolist() == ["b", "a"]
+    assert is_reversed(unfinished(), 10, 20) == []
+    assert verdict(unfinished(), 20).startswith("At epoch 20 b leads a by 3.0 points, with one seed each")
+
+
+def test_variants_without_a_common_seed_are_not_paired() -> None:
+    found = curves_of(tidy([("a", 1, 10, "miou", "", 0.5), ("b", 2, 10, "miou", "", 0.4)]), "miou")
+    assert verdict(found, 10) == (
+        "At epoch 10 a leads b by 10.0 points by their means. They share no seed, so nothing can be paired or tested."
+    )
+    assert pairwise(found, 10)["n"].tolist() == [0]
+
+
+def test_seeds_that_differ_by_exactly_the_same_prove_nothing() -> None:
+    said = verdict(curves(a=[[0.52], [0.53]], b=[[0.50], [0.51]]), 10)
+    assert said.startswith(
+        "At epoch 10 a leads b by 2.0 points; every seed differs by exactly the same, so there is no"
+    )
