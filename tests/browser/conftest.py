@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.server import Server, open_browser, serve, watch
 
 OpenPage = Callable[..., Page]
+BROKEN_PICTURES = """() => [...document.querySelectorAll("img")]
+  .filter(image => image.complete && !image.naturalWidth).map(image => image.src)"""
 expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
 
 
@@ -43,8 +45,10 @@ def open_page(server: Server, chromium: Browser) -> Iterator[OpenPage]:
 
     yield open_at
     texts = [page.locator("body").inner_text() for page in pages]
+    broken = [source for page in pages for source in page.evaluate(BROKEN_PICTURES)]
     for page in pages:
         page.context.close()
     assert complaints == []
+    assert broken == []
     for text in [*texts, server.log]:
         assert "Traceback" not in text
