@@ -22,7 +22,8 @@ from typing import IO, Any, Literal
 from seglab.run_lock import is_locked
 from seglab.runs import RESULTS, RunError, check_name, read_epochs, read_record
 from trainers.recipe import Recipe, load_grid
-from trainers.train import explain, train
+from trainers.setup import explain
+from trainers.train import train
 
 State = Literal["waiting", "running", "interrupted", "failed", "finished", "damaged"]
 LOOK_S = 5.0

@@ -5,7 +5,6 @@ python -m trainers.train trainers/recipes/camvid-deeplabv3plus.yaml --data DIR -
 """
 
 import argparse
-import errno
 import math
 import os
 import resource
@@ -31,6 +30,7 @@ from seglab.runs import RESULTS, SCHEMA_VERSION, RunError, RunWriter, check_name
 from trainers.evaluate import measure
 from trainers.loading import TrainingData, epoch_batches
 from trainers.recipe import Recipe, load_recipe
+from trainers.resume import check_origins, check_same
 from trainers.setup import (
     TrainingError,
     build_distiller,
@@ -38,6 +38,7 @@ from trainers.setup import (
     build_optimizer,
     describe_split,
     environment,
+    explain,
     learning_rate,
     locked,
     now,
@@ -170,25 +171,12 @@ class Training:
 
     def _open_record(self) -> RunWriter:
         if (self.folder / "run.json").exists():
-            old = read_record(self.folder)
-            ours = self.record()
-            if not isinstance(old.get("recipe"), dict):
-                raise TrainingError(f"{self.folder.name} was not trained here; choose another variant or seed")
-            changed = _changed(old, ours)
-            if changed:
-                raise TrainingError(
-                    f"{self.folder.name} was started with another recipe (differs in {', '.join(changed)}); "
-                    "choose another variant or seed, or delete that folder"
-                )
+            old, ours = read_record(self.folder), self.record()
+            check_same(old, ours, self.folder.name)
             writer = RunWriter(self.folder, old)
             if old["status"] == "finished":
                 return writer
-            for origin in ("warm_start", "teacher"):
-                if old.get(origin, ours[origin]) != ours[origin]:
-                    raise TrainingError(
-                        f"{self.folder.name} was started with another {origin.replace('_', ' ')}; bring that run back, or "
-                        "choose another variant or seed"
-                    )
+            check_origins(old, ours, self.folder.name)
             if (self.folder / "state.pt").exists():
                 self.load_state()
             writer.rewind(self.epoch)
@@ -326,43 +314,6 @@ class Training:
         weights = 1 / np.sqrt(np.maximum(frequency, 1e-4))
         weights /= (weights * frequency).sum()  # the weighted mean over pixels stays near 1
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
-
-
-def _changed(old: dict[str, Any], ours: dict[str, Any]) -> list[str]:
-    """Return what differs between a stored record and ours; what an older version did not know has its default."""
-    defaults = _plain(Recipe(experiment="", variant="", title="").as_dict())
-    changed = []
-    for key, value in _plain(ours["recipe"]).items():
-        stored = old["recipe"].get(key, defaults[key])
-        if isinstance(stored, dict) and isinstance(defaults[key], dict):
-            stored = defaults[key] | stored
-        changed += [key] if stored != value else []
-    splits = [{k: (r.get("data") or {}).get(k) for k in ("name", "train", "val")} for r in (old, _plain(ours))]
-    for part in ("train", "val"):
-        if isinstance(splits[0][part], dict):
-            splits[0][part] = {"size_px": splits[1][part]["size_px"]} | splits[0][part]
-    return changed or ([] if splits[0] == splits[1] else ["the data"])
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as JSON would give it back, so that tuples equal lists."""
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items()}
-    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
-
-
-def explain(error: Exception) -> str:
-    """Turn what stopped a run into a sentence that says what to do."""
-    cause: BaseException | None = error
-    while cause is not None:  # torch wraps it, safetensors only says it
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or f"os error {errno.ENOSPC}" in str(cause):
-            return "the disk is full; free some space and run the same command: it goes on from the last epoch"
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, torch.OutOfMemoryError):
-        return "the device is out of memory; lower batch_size or crop_px, raise accumulate"
-    text = str(error).strip()
-    return text.splitlines()[-1] if text else type(error).__name__
 
 
 def train(recipe: Recipe, data_root: Path, results: Path = RESULTS, progress: bool = True) -> dict[str, Any]:

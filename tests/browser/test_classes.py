@@ -4,34 +4,21 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.server import ROOT, Server, serve, watch
+from tests.browser.conftest import OpenPage
+from tests.browser.server import ROOT, Server, serve
 from tests.synthetic import write_experiment
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     results = tmp_path_factory.mktemp("results")
     write_experiment(results, epochs=20, counts_at=(10, 20))
     with serve(ROOT / "pages" / "classes.py", env={"SEGLAB_RESULTS": str(results)}) as running:
         yield running
-
-
-@pytest.fixture
-def page(store: Server, chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 1400})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    complaints: list[str] = []
-    watch(page, store, complaints)
-    yield page
-    text = page.locator("body").inner_text()
-    context.close()
-    assert "Traceback" not in text + store.log
-    assert complaints == []
 
 
 def click_cell(page: Page, row: int, column: int, classes: int = 11) -> None:
@@ -45,8 +32,8 @@ def click_cell(page: Page, row: int, column: int, classes: int = 11) -> None:
     page.mouse.click(x, y)
 
 
-def test_a_click_on_a_cell_shows_what_is_behind_it_and_is_in_the_link(page: Page, store: Server) -> None:
-    page.goto(f"{store.url}/?tab=Confusions")
+def test_a_click_on_a_cell_shows_what_is_behind_it_and_is_in_the_link(open_page: OpenPage) -> None:
+    page = open_page("/?tab=Confusions", height=1400)
     expect(page.locator(".heatmaplayer")).to_have_count(1)
     page.wait_for_timeout(1500)  # the chart takes its final width
     click_cell(page, 8, 0)  # car taken for sky
@@ -58,8 +45,8 @@ def test_a_click_on_a_cell_shows_what_is_behind_it_and_is_in_the_link(page: Page
     expect(page.get_by_role("combobox", name="Predicted as")).to_have_value("tree")
 
 
-def test_moving_the_epoch_changes_the_answer(page: Page, store: Server) -> None:
-    page.goto(store.url)
+def test_moving_the_epoch_changes_the_answer(open_page: OpenPage) -> None:
+    page = open_page("/", height=1400)
     expect(page.get_by_text(re.compile("at epoch 20, in points"))).to_be_visible()
     handle = page.get_by_test_id("stSlider").first.get_by_role("slider")
     for epoch in (19, 18):
@@ -71,12 +58,8 @@ def test_moving_the_epoch_changes_the_answer(page: Page, store: Server) -> None:
 @pytest.mark.parametrize(
     "tab", ["Class by class", "All variants", "Over the epochs", "Confusions", "Who should pick what"]
 )
-def test_no_tab_is_wider_than_a_phone(store: Server, chromium: Browser, tab: str) -> None:
-    context = chromium.new_context(viewport={"width": 380, "height": 900}, color_scheme="dark")
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(f"{store.url}/?tab={tab}")
+def test_no_tab_is_wider_than_a_phone(open_page: OpenPage, tab: str) -> None:
+    page = open_page(f"/?tab={tab}", width=380, color_scheme="dark")
     expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
     expect(page.locator(".js-plotly-plot, [data-testid=stTable]").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
-    context.close()

@@ -5,35 +5,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.server import Server, serve, watch
+from tests.browser.conftest import OpenPage
+from tests.browser.server import Server, serve
 from tests.synthetic import write_experiment
 
 pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Serve an experiment in which C leads early and D late."""
     results = tmp_path_factory.mktemp("results")
     write_experiment(results)
     with serve(env={"SEGLAB_RESULTS": str(results)}) as running:
         yield running
-
-
-@pytest.fixture
-def page(store: Server, chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 1000}, accept_downloads=True)
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    complaints: list[str] = []
-    watch(page, store, complaints)
-    yield page
-    text = page.locator("body").inner_text()
-    context.close()
-    assert "Traceback" not in text + store.log
-    assert complaints == []
 
 
 def expect_leader(page: Page, letter: str) -> None:
@@ -42,8 +29,8 @@ def expect_leader(page: Page, letter: str) -> None:
     expect(cells.nth(1)).to_have_text(re.compile(f"^{letter}: "))
 
 
-def test_a_link_to_a_page_is_the_whole_app_even_as_a_servers_first_visit(page: Page, store: Server) -> None:
-    page.goto(f"{store.url}/convergence?epoch=10")
+def test_a_link_to_a_page_is_the_whole_app_even_as_a_servers_first_visit(open_page: OpenPage) -> None:
+    page = open_page("/convergence?epoch=10", height=1000)
     expect(page.get_by_text("At epoch 10 C leads")).to_be_visible()
     expect(page.get_by_role("link", name="Compare")).to_be_visible()
     box = page.locator(".js-plotly-plot").first.bounding_box()
@@ -51,8 +38,8 @@ def test_a_link_to_a_page_is_the_whole_app_even_as_a_servers_first_visit(page: P
     assert box["width"] > 1000, "the wide layout of the router"
 
 
-def test_dragging_the_scrubber_from_160_to_10_changes_the_ranking(page: Page, store: Server) -> None:
-    page.goto(f"{store.url}/convergence")
+def test_dragging_the_scrubber_from_160_to_10_changes_the_ranking(open_page: OpenPage) -> None:
+    page = open_page("/convergence", height=1000)
     expect(page.get_by_text("At epoch 160 D leads")).to_be_visible()
     expect(page.locator("[data-testid=stDataFrame]").first).to_be_visible()
     expect_leader(page, "D")
@@ -75,9 +62,9 @@ def test_dragging_the_scrubber_from_160_to_10_changes_the_ranking(page: Page, st
 
 @pytest.mark.parametrize(("kind", "start"), [("PNG", b"\x89PNG"), ("SVG", b"<svg")])
 def test_a_chart_is_saved_as_image_and_its_data_as_csv(
-    page: Page, store: Server, tmp_path: Path, kind: str, start: bytes
+    open_page: OpenPage, tmp_path: Path, kind: str, start: bytes
 ) -> None:
-    page.goto(f"{store.url}/convergence")
+    page = open_page("/convergence", height=1000)
     chart = page.locator(".js-plotly-plot").first
     expect(chart).to_be_visible()
     page.get_by_role("radio", name=kind).click()
@@ -99,12 +86,8 @@ def test_a_chart_is_saved_as_image_and_its_data_as_csv(
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [380, 1400])
-def test_no_page_is_wider_than_its_screen(store: Server, chromium: Browser, width: int, scheme: str) -> None:
-    context = chromium.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)  # type: ignore[arg-type]
-    page = context.new_page()
-    page.set_default_timeout(60_000)
+def test_no_page_is_wider_than_its_screen(open_page: OpenPage, width: int, scheme: str) -> None:
     for name in ("convergence", "classes"):
-        page.goto(f"{store.url}/{name}")
+        page = open_page(f"/{name}", width=width, color_scheme=scheme)
         expect(page.locator(".js-plotly-plot").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
-    context.close()

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from seglab.run_tables import template_csv
-from tests.browser.server import Server, serve, watch
+from tests.browser.conftest import OpenPage
+from tests.browser.server import Server, serve
 from tests.synthetic import write_experiment
 
 pytestmark = pytest.mark.browser
@@ -21,7 +22,7 @@ ROW_PX = 35
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     results = tmp_path_factory.mktemp("results")
     write_experiment(results, ABLATION, epochs=3, counts_at=())
     odd = {"title": MARKUP, "status": "failed", "message": MARKUP}
@@ -29,20 +30,6 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     (results / "published-deeplab-mask2former").symlink_to(ROOT / "results" / "published-deeplab-mask2former")
     with serve(env={"SEGLAB_RESULTS": str(results)}) as running:
         yield running
-
-
-@pytest.fixture
-def page(store: Server, chromium: Browser) -> Iterator[Page]:
-    context = chromium.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    complaints: list[str] = []
-    watch(page, store, complaints)
-    yield page
-    text = page.locator("body").inner_text()
-    context.close()
-    assert "Traceback" not in text + store.log
-    assert complaints == []
 
 
 def tick(page: Page, row: int) -> None:
@@ -55,8 +42,8 @@ def tick(page: Page, row: int) -> None:
     page.mouse.click(box["x"] + 16, box["y"] + ROW_PX * (row + 1) + ROW_PX / 2)
 
 
-def test_ticked_rows_are_in_the_link_and_the_link_shows_what_its_sender_saw(page: Page, store: Server) -> None:
-    page.goto(f"{store.url}/runs?experiment={ABLATION}")
+def test_ticked_rows_are_in_the_link_and_the_link_shows_what_its_sender_saw(open_page: OpenPage) -> None:
+    page = open_page(f"/runs?experiment={ABLATION}", width=1400, height=1000)
     tick(page, 0)
     expect(page.get_by_role("heading", name="A: CE")).to_be_visible()
     tick(page, 3)
@@ -70,17 +57,17 @@ def test_ticked_rows_are_in_the_link_and_the_link_shows_what_its_sender_saw(page
     expect(page).to_have_url(re.compile("run=.*b-ce-dice-seed42$"))
 
 
-def test_markup_in_a_record_makes_no_element(page: Page, store: Server) -> None:
-    asked: list[str] = []
+def test_markup_in_a_record_makes_no_element(open_page: OpenPage, server: Server) -> None:
+    page, asked = open_page("about:blank"), list[str]()
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{store.url}/runs?run=hostile/h-seed1")
+    page.goto(f"{server.url}/runs?run=hostile/h-seed1")
     expect(page.get_by_role("heading", name="<img src=x")).to_be_visible()
     expect(page.get_by_test_id("stMain").locator("img, a[href^=javascript]")).to_have_count(0)
     assert not [url for url in asked if "evil" in url]
 
 
-def test_a_file_comes_in_and_goes_out_again(page: Page, store: Server) -> None:
-    page.goto(f"{store.url}/runs?tab=Import+and+export")
+def test_a_file_comes_in_and_goes_out_again(open_page: OpenPage) -> None:
+    page = open_page("/runs?tab=Import+and+export", width=1400, height=1000)
     file = {"name": "Mine (1).csv", "mimeType": "text/csv", "buffer": template_csv()}
     page.locator(".st-key-import-0 input[type=file]").set_input_files(file)  # type: ignore[arg-type]
     page.get_by_role("button", name="Import 4 runs").click()
@@ -96,8 +83,8 @@ def test_a_file_comes_in_and_goes_out_again(page: Page, store: Server) -> None:
     expect(page.get_by_text("Removed the experiment mine-1 with its 4 runs.")).to_be_visible()
 
 
-def test_curves_are_saved_as_csv(page: Page, store: Server, tmp_path: Path) -> None:
-    page.goto(f"{store.url}/runs?tab=Import+and+export")
+def test_curves_are_saved_as_csv(open_page: OpenPage, tmp_path: Path) -> None:
+    page = open_page("/runs?tab=Import+and+export", width=1400, height=1000)
     with page.expect_download() as file:
         page.get_by_role("button", name="All its curves (CSV)").click()
     file.value.save_as(tmp_path / "curves.csv")
@@ -108,13 +95,9 @@ def test_curves_are_saved_as_csv(page: Page, store: Server, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("tab", TABS)
-def test_no_tab_is_wider_than_a_phone(store: Server, chromium: Browser, tab: str) -> None:
-    context = chromium.new_context(viewport={"width": 380, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(60_000)
-    page.goto(f"{store.url}/runs?tab={tab.replace(' ', '+')}&run={ABLATION}/a-ce-seed42")
+def test_no_tab_is_wider_than_a_phone(open_page: OpenPage, tab: str) -> None:
+    page = open_page(f"/runs?tab={tab.replace(' ', '+')}&run={ABLATION}/a-ce-seed42", width=380)
     expect(page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= innerWidth")
-    context.close()

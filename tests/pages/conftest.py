@@ -1,4 +1,4 @@
-"""Pages driven without a browser: opened through the router, run until the models have answered."""
+"""Pages driven without a browser: Compare through the router until its models have answered, the others by their file."""
 
 import json
 import time
@@ -15,6 +15,30 @@ RUN_S = 120
 ANSWER_S = 600  # the first run on a machine converts four models
 
 OpenPage = Callable[..., AppTest]
+
+
+def run(page: AppTest) -> AppTest:
+    """Run a page once; it must never show an exception."""
+    page.run()
+    assert not page.exception, page.exception[0].value
+    return page
+
+
+def plain(text: str) -> str:
+    """Return text as a reader sees it: without the backslashes that keep markup from being markup."""
+    return text.replace("\\", "")
+
+
+def said(page: AppTest) -> str:
+    """Return all that a page says outside tables and charts."""
+    kinds = (page.markdown, page.caption, page.info, page.warning, page.error, page.success, page.subheader)
+    return plain("\n".join(str(element.value) for kind in kinds for element in kind))
+
+
+def figure(page: AppTest, number: int = 0) -> dict[str, Any]:
+    """Return a chart's Plotly figure as JSON has it."""
+    spec: dict[str, Any] = json.loads(page.get("plotly_chart")[number].proto.spec)
+    return spec
 
 
 def settle(page: AppTest) -> AppTest:
@@ -51,3 +75,23 @@ def open_page(own_cache: Path) -> OpenPage:
         return settle(page)
 
     return open_at
+
+
+@pytest.fixture
+def open_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> OpenPage:
+    """Open the page that the test module names as ``PAGE`` on a store of results: query parameters in, the page out."""
+
+    def open_at(results: Path, **link: str | list[str]) -> AppTest:
+        monkeypatch.setattr("seglab.runs.RESULTS", results)
+        page = AppTest.from_file(str(request.module.PAGE), default_timeout=60)
+        for name, value in link.items():
+            page.query_params[name] = value
+        return run(page)
+
+    return open_at
+
+
+@pytest.fixture
+def open_at(open_in: OpenPage, store: Path) -> OpenPage:
+    """Open that page on the module's ``store``."""
+    return lambda **link: open_in(store, **link)

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,9 @@ from streamlit.testing.v1 import AppTest
 
 from seglab.metrics import iou_per_class
 from seglab.runs import read_counts, read_epochs
+from tests.pages.conftest import ROOT, OpenPage, figure, plain, said
 from tests.synthetic import write_experiment
 
-ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "pages" / "classes.py"
 ABLATION, ONE_SEED = "camvid-boundary-ablation", "models"
 PUBLISHED = "published-boundary-ablation-classes"
@@ -32,8 +31,6 @@ DELTAS, VARIANTS, EPOCHS, CONFUSIONS, PICKS = TABS = (
     "Who should pick what",
 )
 MODELS = {"deeplabv3plus": "DeepLabV3+ ResNet", "fpn": "FPN-atto"}
-
-Open = Callable[..., AppTest]
 
 
 def lift(results: Path, variant: str, name: str, by: float) -> None:
@@ -69,46 +66,13 @@ def own_store(tmp_path: Path) -> Path:
     return results
 
 
-@pytest.fixture
-def open_in(monkeypatch: pytest.MonkeyPatch) -> Open:
-    def open_page(results: Path, **link: str) -> AppTest:
-        monkeypatch.setattr("seglab.runs.RESULTS", results)
-        page = AppTest.from_file(str(PAGE), default_timeout=60)
-        for name, value in link.items():
-            page.query_params[name] = value
-        page.run()
-        assert not page.exception, page.exception[0].value
-        return page
-
-    return open_page
-
-
-@pytest.fixture
-def open_at(open_in: Open, store: Path) -> Open:
-    return lambda **link: open_in(store, **link)
-
-
-def plain(text: str) -> str:
-    return text.replace("\\", "")
-
-
 def verdict(page: AppTest) -> str:
     return plain(next(element.value for element in page.markdown if element.value.startswith("####")))
-
-
-def said(page: AppTest) -> str:
-    kinds = (page.markdown, page.caption, page.info, page.warning, page.error)
-    return plain(" ".join(element.value for kind in kinds for element in kind))
 
 
 def table(page: AppTest) -> pd.DataFrame:
     shown: pd.DataFrame = page.dataframe[0].value.set_index("class")
     return shown
-
-
-def figure(page: AppTest, number: int = 0) -> dict[str, Any]:
-    spec: dict[str, Any] = json.loads(page.get("plotly_chart")[number].proto.spec)
-    return spec
 
 
 def picks(page: AppTest) -> pd.DataFrame:
@@ -120,7 +84,7 @@ def picks(page: AppTest) -> pd.DataFrame:
 @pytest.mark.parametrize("study", [ABLATION, ONE_SEED, PUBLISHED])
 @pytest.mark.parametrize("uncertainty", ["Seeds", "Images"])
 def test_every_tab_of_every_experiment_opens_and_no_other_is_computed(
-    open_at: Open, study: str, uncertainty: str, tab: str
+    open_at: OpenPage, study: str, uncertainty: str, tab: str
 ) -> None:
     page = open_at(study=study, uncertainty=uncertainty, tab=tab)
     assert [one.label for one in page.tabs if len(one.children)] == [tab]
@@ -128,7 +92,7 @@ def test_every_tab_of_every_experiment_opens_and_no_other_is_computed(
     assert page.expander[0].label == "1 damaged record left out"
 
 
-def test_the_page_answers_first_which_classes_gain_and_which_pay(open_at: Open) -> None:
+def test_the_page_answers_first_which_classes_gain_and_which_pay(open_at: OpenPage) -> None:
     page = open_at()
     said = verdict(page)
     assert said.startswith("#### D against A, more than seeds alone would do (after Holm's correction over 11 classes)")
@@ -137,7 +101,7 @@ def test_the_page_answers_first_which_classes_gain_and_which_pay(open_at: Open) 
     assert re.search(r"sign −(38|39|40|41)\.", losses)
 
 
-def test_a_delta_is_the_variant_minus_the_other_and_changes_its_sign_when_they_change_places(open_at: Open) -> None:
+def test_a_delta_is_the_variant_minus_the_other_and_changes_its_sign_when_they_change_places(open_at: OpenPage) -> None:
     there = table(open_at())
     back = table(open_at(x="A: CE", y="D: CE + 0.2 boundary"))
     assert there["difference"]["car"].startswith("+")
@@ -146,7 +110,7 @@ def test_a_delta_is_the_variant_minus_the_other_and_changes_its_sign_when_they_c
     assert there["real?"]["car"] == back["real?"]["car"] == "yes"
 
 
-def test_classes_come_sorted_with_support_and_the_chart_shows_the_same(open_at: Open) -> None:
+def test_classes_come_sorted_with_support_and_the_chart_shows_the_same(open_at: OpenPage) -> None:
     page = open_at()
     shown = table(page)
     delta = shown["D (%)"] - shown["A (%)"]
@@ -160,7 +124,7 @@ def test_classes_come_sorted_with_support_and_the_chart_shows_the_same(open_at: 
     assert {"circle" if real == "yes" else "circle-open" for real in shown["real?"]} == set(symbols.values())
 
 
-def test_the_two_uncertainties_are_labelled_and_never_mixed(open_at: Open) -> None:
+def test_the_two_uncertainties_are_labelled_and_never_mixed(open_at: OpenPage) -> None:
     seeds, images = said(open_at(uncertainty="Seeds")), said(open_at(uncertainty="Images"))
     assert "interval over seeds: Student-t of the differences paired by seed, n = 3" in seeds
     assert "bootstrap" not in seeds
@@ -169,7 +133,7 @@ def test_the_two_uncertainties_are_labelled_and_never_mixed(open_at: Open) -> No
     assert "Student" not in images
 
 
-def test_over_images_the_iou_is_that_of_the_summed_confusions(open_at: Open, store: Path) -> None:
+def test_over_images_the_iou_is_that_of_the_summed_confusions(open_at: OpenPage, store: Path) -> None:
     shown = table(open_at(uncertainty="Images"))
     for variant, column in (("d-ce-boundary", "D (%)"), ("a-ce", "A (%)")):
         folders = (store / ABLATION).glob(f"{variant}-seed*")
@@ -177,14 +141,14 @@ def test_over_images_the_iou_is_that_of_the_summed_confusions(open_at: Open, sto
         assert shown[column]["sky"] == pytest.approx(iou_per_class(np.asarray(total))[0] * 100)
 
 
-def test_an_epoch_without_counts_says_which_epoch_they_are_of(open_at: Open) -> None:
+def test_an_epoch_without_counts_says_which_epoch_they_are_of(open_at: OpenPage) -> None:
     near = said(open_at(epoch="13", uncertainty="Images"))
     assert "No counts were kept at epoch 13: these are of epoch 10, the nearest" in near
     assert "No counts" not in said(open_at(epoch="10", uncertainty="Images"))
     assert "at epoch 13" in said(open_at(epoch="13"))
 
 
-def test_one_seed_each_is_compared_over_images_and_over_seeds_gets_no_interval(open_at: Open) -> None:
+def test_one_seed_each_is_compared_over_images_and_over_seeds_gets_no_interval(open_at: OpenPage) -> None:
     page = open_at(study=ONE_SEED)
     assert page.button_group(key="uncertainty").value == "images"
     assert "interval over images" in said(page)
@@ -194,13 +158,13 @@ def test_one_seed_each_is_compared_over_images_and_over_seeds_gets_no_interval(o
     assert "error_x" not in figure(page)["data"][0] or "array" not in figure(page)["data"][0]["error_x"]
 
 
-def test_metrics_beside_iou_have_seeds_only_and_say_so(open_at: Open) -> None:
+def test_metrics_beside_iou_have_seeds_only_and_say_so(open_at: OpenPage) -> None:
     page = open_at(metric="Boundary F1", uncertainty="Images")
     assert "Boundary F1 is kept as a figure" in page.info[0].value
     assert "Student-t" in said(page)
 
 
-def test_published_figures_have_no_test_and_whiskers_only_where_deviations_are_printed(open_at: Open) -> None:
+def test_published_figures_have_no_test_and_whiskers_only_where_deviations_are_printed(open_at: OpenPage) -> None:
     page = open_at(study=PUBLISHED, y="B: CE + Dice")
     shown = table(page)
     assert shown["difference"]["truck"] == "+5.30"
@@ -214,7 +178,7 @@ def test_published_figures_have_no_test_and_whiskers_only_where_deviations_are_p
     assert "Published points, no interval." in said(page)
 
 
-def test_the_heat_map_shows_every_variant_against_the_chosen_other(open_at: Open) -> None:
+def test_the_heat_map_shows_every_variant_against_the_chosen_other(open_at: OpenPage) -> None:
     drawn = figure(open_at(tab=VARIANTS))["data"][0]
     assert [name.strip() for name in drawn["x"]] == ["A", "B", "C", "D"]
     text = dict(zip(drawn["y"], drawn["text"], strict=True))
@@ -223,7 +187,7 @@ def test_the_heat_map_shows_every_variant_against_the_chosen_other(open_at: Open
     assert re.search(r"<br>\+(59|60|61)\.", text["car"][3])
 
 
-def test_a_trajectory_is_that_of_the_class_in_the_link(open_at: Open, store: Path) -> None:
+def test_a_trajectory_is_that_of_the_class_in_the_link(open_at: OpenPage, store: Path) -> None:
     page = open_at(tab=EPOCHS, **{"class": "car"})
     assert "IoU of car" in figure(page)["layout"]["yaxis"]["title"]["text"]
     delta = next(trace for trace in figure(page, 1)["data"] if trace.get("fill") is None)
@@ -236,7 +200,7 @@ def test_a_trajectory_is_that_of_the_class_in_the_link(open_at: Open, store: Pat
     assert drawn[-1] == pytest.approx((last["d-ce-boundary"] - last["a-ce"]) * 100)
 
 
-def test_a_cell_of_the_confusions_shows_its_pair(open_at: Open, store: Path) -> None:
+def test_a_cell_of_the_confusions_shows_its_pair(open_at: OpenPage, store: Path) -> None:
     page = open_at(tab=CONFUSIONS, **{"class": "car"})
     page.selectbox(key="predicted").select("sky").run()
     assert not page.exception
@@ -255,7 +219,7 @@ def test_a_cell_of_the_confusions_shows_its_pair(open_at: Open, store: Path) -> 
     assert (frame["y0"], frame["x0"]) == (7.5, -0.5)
 
 
-def test_rows_of_the_matrix_are_shares_and_the_difference_is_that_of_two(open_at: Open) -> None:
+def test_rows_of_the_matrix_are_shares_and_the_difference_is_that_of_two(open_at: OpenPage) -> None:
     cells: dict[str, Any] = {}
     for which in ("D", "A", "D − A"):
         drawn = figure(open_at(tab=CONFUSIONS, matrix=which))["data"][1]
@@ -265,7 +229,7 @@ def test_rows_of_the_matrix_are_shares_and_the_difference_is_that_of_two(open_at
     np.testing.assert_allclose(both, of_d - of_a, atol=0.02)
 
 
-def test_consumers_get_a_pick_only_on_evidence(open_at: Open, own_store: Path, open_in: Open) -> None:
+def test_consumers_get_a_pick_only_on_evidence(open_at: OpenPage, own_store: Path, open_in: OpenPage) -> None:
     rows = picks(open_at(tab=PICKS))
     assert list(rows.columns)[:2] == ["Looked at", "Verdict"]
     assert len(rows) == 5
@@ -278,7 +242,7 @@ def test_consumers_get_a_pick_only_on_evidence(open_at: Open, own_store: Path, o
     assert rows["Verdict"].str.contains("no evidence for any").all()
 
 
-def test_consumers_learn_that_printed_means_and_single_seeds_tell_nothing(open_at: Open) -> None:
+def test_consumers_learn_that_printed_means_and_single_seeds_tell_nothing(open_at: OpenPage) -> None:
     rows = picks(open_at(study=PUBLISHED, tab=PICKS))
     assert rows["Verdict"]["Large rigid objects"] == "**cannot be told: printed means**"
     assert rows["Verdict"]["Lanes and kerbs as polygons"] == "**no evidence for any recipe**"
@@ -286,7 +250,7 @@ def test_consumers_learn_that_printed_means_and_single_seeds_tell_nothing(open_a
     assert (rows["Verdict"] == "**cannot be told: one seed each**").all()
 
 
-def test_a_link_reproduces_the_view(open_at: Open) -> None:
+def test_a_link_reproduces_the_view(open_at: OpenPage) -> None:
     link = {
         "x": "C: CE + Dice + 0.2 boundary",
         "y": "B: CE + Dice",
@@ -304,12 +268,12 @@ def test_a_link_reproduces_the_view(open_at: Open) -> None:
     assert page.button_group(key="uncertainty").value == "images"
 
 
-def test_a_link_full_of_nonsense_opens_the_default(open_at: Open) -> None:
+def test_a_link_full_of_nonsense_opens_the_default(open_at: OpenPage) -> None:
     link = dict.fromkeys(("study", "x", "y", "epoch", "class", "tab", "metric", "uncertainty", "matrix"), "nonsense")
     assert verdict(open_at(**link)).startswith("#### D against A")
 
 
-def test_changing_the_experiment_keeps_the_page_alive(open_at: Open) -> None:
+def test_changing_the_experiment_keeps_the_page_alive(open_at: OpenPage) -> None:
     page = open_at(x="C: CE + Dice + 0.2 boundary", epoch="7")
     for study in (ONE_SEED, PUBLISHED, ABLATION):
         page.selectbox(key="study").select(study).run()
@@ -317,87 +281,15 @@ def test_changing_the_experiment_keeps_the_page_alive(open_at: Open) -> None:
         assert not page.error
 
 
-def test_a_variant_minus_itself_is_refused(open_at: Open) -> None:
+def test_a_variant_minus_itself_is_refused(open_at: OpenPage) -> None:
     page = open_at(x="A: CE", y="A: CE")
     assert "Choose two different variants" in page.info[0].value
 
 
-def test_an_experiment_without_classes_says_what_to_do(open_at: Open) -> None:
+def test_an_experiment_without_classes_says_what_to_do(open_at: OpenPage) -> None:
     page = open_at(study="published-architectures")
     assert "does not have figures per class" in page.info[0].value
     assert "trainers.ablate" in page.info[0].value
-
-
-@pytest.mark.parametrize("damaged", [False, True])
-def test_a_store_without_sound_runs_says_how_to_make_some(tmp_path: Path, open_in: Open, damaged: bool) -> None:
-    if damaged:
-        (tmp_path / "x" / "y-seed1").mkdir(parents=True)
-        (tmp_path / "x" / "y-seed1" / "run.json").write_text("[")
-    page = open_in(tmp_path)
-    assert "no run with figures per class here yet" in page.info[0].value
-    assert len(page.expander) == damaged
-
-
-def test_runs_without_counts_have_no_interval_over_images_and_say_why(own_store: Path, open_in: Open) -> None:
-    for path in (own_store / ABLATION).glob("d-ce*/counts.npz"):
-        path.unlink()
-    page = open_in(own_store, uncertainty="Images")
-    assert "D: CE + 0.2 boundary kept no counts per image" in plain(page.info[0].value)
-    assert "interval over seeds" in said(page)
-    assert "images" not in table(page).columns
-    page = open_in(own_store, tab=CONFUSIONS)
-    assert "There are no confusions to show" in page.info[0].value
-
-
-@pytest.mark.parametrize("damage", ["cut", "text", "shape"])
-@pytest.mark.parametrize("tab", [DELTAS, CONFUSIONS, PICKS])
-def test_damaged_counts_are_told_and_hide_nothing_else(own_store: Path, open_in: Open, damage: str, tab: str) -> None:
-    path = next((own_store / ABLATION).glob("d-ce*-seed42/counts.npz"))
-    if damage == "cut":
-        path.write_bytes(path.read_bytes()[:900])
-    elif damage == "text":
-        path.write_text("no archive")
-    else:
-        np.savez(path, allow_pickle=False, stems=np.array(["a"]), **{"e10/confusion": np.zeros((1, 3, 3), np.uint32)})
-    page = open_in(own_store, uncertainty="Images", tab=tab)
-    words = plain(" ".join(element.value for element in [*page.info, *page.error]))
-    assert "counts" in words
-    assert verdict(page).startswith("#### D against A")
-
-
-def test_runs_measured_on_other_images_are_not_compared(own_store: Path, open_in: Open) -> None:
-    for path in (own_store / ABLATION).glob("b-ce*/run.json"):
-        record = json.loads(path.read_text())
-        record["data"]["val"]["fingerprint"] = "e" * 64
-        path.write_text(json.dumps(record))
-    page = open_in(own_store)
-    assert "other images or masks" in page.warning[0].value
-    assert "left out: B: CE + Dice" in plain(page.warning[0].value)
-    assert page.selectbox(key="x").options == ["A: CE", "C: CE + Dice + 0.2 boundary", "D: CE + 0.2 boundary"]
-
-
-def test_a_seed_that_is_still_training_is_left_out_of_the_pairs(own_store: Path, open_in: Open) -> None:
-    folder = own_store / ABLATION / "d-ce-boundary-seed123"
-    lines = (folder / "epochs.jsonl").read_text().splitlines(keepends=True)
-    (folder / "epochs.jsonl").write_text("".join(lines[:4]))
-    record = json.loads((folder / "run.json").read_text()) | {"status": "running"}
-    (folder / "run.json").write_text(json.dumps(record))
-    page = open_in(own_store)
-    assert page.select_slider(key="epoch").value == 10
-    assert "One seed each: no interval over seeds" in said(page)
-    assert "1 of them not finished" in said(page)
-    page.select_slider(key="epoch").set_value(4).run()
-    assert "n = 2" in said(page)
-
-
-def test_a_title_cannot_bring_markup_onto_the_page(own_store: Path, open_in: Open) -> None:
-    hostile = "![x](http://evil.example/x.png) :red[boo] [a](javascript:alert(1))"
-    for path in (own_store / ABLATION).glob("d-ce*/run.json"):
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"title": hostile}))
-    for tab in TABS:
-        page = open_in(own_store, tab=tab)
-        kinds = (page.markdown, page.caption, page.info, page.warning)
-        assert not [one for kind in kinds for one in kind if "](" in one.value.replace("\\]\\(", "")]
 
 
 def test_the_page_opens_without_torch(store: Path) -> None:
@@ -418,7 +310,7 @@ def test_the_page_opens_without_torch(store: Path) -> None:
     assert done.stdout.strip() in ("", "cv2")
 
 
-def test_a_copy_of_the_store_is_read_anew(own_store: Path, tmp_path: Path, open_in: Open) -> None:
+def test_a_copy_of_the_store_is_read_anew(own_store: Path, tmp_path: Path, open_in: OpenPage) -> None:
     before = table(open_in(own_store))
     other = tmp_path / "other"
     shutil.copytree(own_store, other)

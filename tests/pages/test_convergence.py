@@ -1,15 +1,14 @@
 """The Convergence page: with results, with none, with a damaged record, and from a link."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from tests.pages.conftest import ROOT, OpenPage, figure, said
 from tests.synthetic import write_experiment
 
-ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "pages" / "convergence.py"
 EXPERIMENT = "camvid-boundary-ablation"
 
 
@@ -27,39 +26,15 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return results
 
 
-@pytest.fixture
-def open_at(store: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setattr("seglab.runs.RESULTS", store)
-
-    def open_page(**link: str | list[str]) -> AppTest:
-        page = AppTest.from_file(str(ROOT / "pages" / "convergence.py"), default_timeout=60)
-        for name, value in link.items():
-            page.query_params[name] = value
-        page.run()
-        assert not page.exception, page.exception[0].value
-        return page
-
-    return open_page
-
-
-def figure(page: AppTest, number: int = 0) -> dict[str, Any]:
-    spec: dict[str, Any] = json.loads(page.get("plotly_chart")[number].proto.spec)
-    return spec
-
-
 def names(page: AppTest, number: int = 0) -> list[str]:
     return [trace["name"] for trace in figure(page, number)["data"] if trace.get("name")]
-
-
-def said(page: AppTest) -> str:
-    return " ".join(element.value for element in page.markdown).replace("\\", "")
 
 
 def ranking(page: AppTest, number: int) -> list[str]:
     return page.dataframe[number].value["variant"].tolist()
 
 
-def test_the_page_shows_each_variant_its_band_and_where_it_comes_from(open_at: Any) -> None:
+def test_the_page_shows_each_variant_its_band_and_where_it_comes_from(open_at: OpenPage) -> None:
     page = open_at()
     assert [n for n in names(page) if n[1] == ":"] == [
         "A: CE",
@@ -82,7 +57,7 @@ def test_the_page_shows_each_variant_its_band_and_where_it_comes_from(open_at: A
         assert part in caption
 
 
-def test_the_scrubber_changes_ranking_pairs_and_sentence(open_at: Any) -> None:
+def test_the_scrubber_changes_ranking_pairs_and_sentence(open_at: OpenPage) -> None:
     page = open_at()
     late = (ranking(page, 0), page.dataframe[2].value.to_dict(), said(page))
     page.select_slider(key="epoch").set_value(5).run()
@@ -93,7 +68,7 @@ def test_the_scrubber_changes_ranking_pairs_and_sentence(open_at: Any) -> None:
     assert len(page.dataframe[2].value) == 6
 
 
-def test_two_epochs_show_the_reversal_in_words_and_lines(open_at: Any) -> None:
+def test_two_epochs_show_the_reversal_in_words_and_lines(open_at: OpenPage) -> None:
     page = open_at()
     assert page.select_slider(key="two").value == (10, 40)
     assert len(figure(page, 1)["data"]) == 4
@@ -103,26 +78,26 @@ def test_two_epochs_show_the_reversal_in_words_and_lines(open_at: Any) -> None:
 
 
 @pytest.mark.parametrize(("show", "bands", "lines"), [("Band", 4, 4), ("Seeds", 0, 16), ("Both", 4, 16)])
-def test_band_seeds_or_both(open_at: Any, show: str, bands: int, lines: int) -> None:
+def test_band_seeds_or_both(open_at: OpenPage, show: str, bands: int, lines: int) -> None:
     data = figure(open_at(show=show))["data"]
     assert sum(trace.get("fill") == "toself" for trace in data) == bands
     assert sum(trace.get("mode") == "lines" and not trace.get("fill") for trace in data) == lines
 
 
-def test_the_published_interval_says_that_it_is_too_narrow(open_at: Any) -> None:
+def test_the_published_interval_says_that_it_is_too_narrow(open_at: OpenPage) -> None:
     page = open_at(interval="as published: 1.96·SE")
     assert "1.96·SE" in page.caption[0].value
     assert "81 %" in page.caption[0].value
 
 
-def test_a_link_reproduces_metric_class_epoch_and_smoothing(open_at: Any) -> None:
+def test_a_link_reproduces_metric_class_epoch_and_smoothing(open_at: OpenPage) -> None:
     page = open_at(metric="Boundary F1", **{"class": "road"}, epoch="7", smoothing="5 epochs")
     assert page.caption[0].value.startswith("Boundary F1 of road; ")
     assert "moving mean over 5 epochs" in page.caption[0].value
     assert "At epoch 7 " in said(page)
 
 
-def test_experiments_on_the_same_data_share_the_axis(open_at: Any) -> None:
+def test_experiments_on_the_same_data_share_the_axis(open_at: OpenPage) -> None:
     page = open_at(experiment=[EXPERIMENT, "same-data"])
     assert not page.warning
     assert "same-data · E: focal" in names(page)
@@ -136,7 +111,7 @@ def test_experiments_on_the_same_data_share_the_axis(open_at: Any) -> None:
     ],
 )
 def test_experiments_that_must_not_share_an_axis_are_refused_with_the_reason(
-    open_at: Any, other: str, reason: str
+    open_at: OpenPage, other: str, reason: str
 ) -> None:
     page = open_at(experiment=[EXPERIMENT, other])
     assert "do not share an axis" in page.warning[0].value
@@ -144,7 +119,7 @@ def test_experiments_that_must_not_share_an_axis_are_refused_with_the_reason(
     assert len([n for n in names(page) if n[1] == ":"]) == 4
 
 
-def test_published_figures_are_points_with_their_source_and_no_test(open_at: Any) -> None:
+def test_published_figures_are_points_with_their_source_and_no_test(open_at: OpenPage) -> None:
     page = open_at(experiment="published-boundary-ablation")
     assert {trace["mode"] for trace in figure(page)["data"]} == {"markers"}
     assert any(trace["error_y"]["array"] for trace in figure(page)["data"])
@@ -154,32 +129,30 @@ def test_published_figures_are_points_with_their_source_and_no_test(open_at: Any
     assert len(page.dataframe) == 2, "two rankings, no table of pairs"
 
 
-def test_a_metric_that_was_not_measured_is_said_so(open_at: Any) -> None:
+def test_a_metric_that_was_not_measured_is_said_so(open_at: OpenPage) -> None:
     page = open_at(experiment="published-boundary-ablation", metric="Dice")
     assert "was not measured" in page.info[0].value
 
 
-def test_a_damaged_record_is_listed_and_hides_no_other(open_at: Any) -> None:
+def test_a_damaged_record_is_listed_and_hides_no_other(open_at: OpenPage) -> None:
     page = open_at()
     assert "broken-seed1" in said(page)
     assert "cannot be read as JSON" in said(page)
 
 
-def test_one_seed_promises_nothing(open_at: Any) -> None:
+def test_one_seed_promises_nothing(open_at: OpenPage) -> None:
     page = open_at(experiment="other-classes")
     assert "with one seed each" in said(page)
     assert "one seed each: no band" in page.caption[0].value
     assert set(page.dataframe[2].value["beyond noise"]) == {"cannot tell"}
 
 
-def test_without_results_the_page_says_what_makes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("seglab.runs.RESULTS", tmp_path)
-    page = AppTest.from_file(str(ROOT / "pages" / "convergence.py"), default_timeout=60).run()
-    assert not page.exception
+def test_without_results_the_page_says_what_makes_them(tmp_path: Path, open_in: OpenPage) -> None:
+    page = open_in(tmp_path)
     assert "python -m trainers.ablate" in page.info[0].value
 
 
-def test_the_data_of_a_chart_has_every_seed(open_at: Any) -> None:
+def test_the_data_of_a_chart_has_every_seed(open_at: OpenPage) -> None:
     from seglab.evidence.curves import curves_of
     from seglab.runs import RunStore
     from seglab.ui.convergence_sections import curve_table

@@ -21,8 +21,8 @@ from trainers import setup
 from trainers import train as module
 from trainers.loading import epoch_batches
 from trainers.recipe import Recipe, _build
-from trainers.setup import TrainingError
-from trainers.train import Training, explain, main
+from trainers.setup import TrainingError, explain
+from trainers.train import Training, main
 
 
 def test_two_images_are_learned_by_heart(tmp_path: Path) -> None:

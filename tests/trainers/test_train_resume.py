@@ -235,6 +235,17 @@ def test_another_recipe_for_a_runs_folder_is_refused_by_what_differs(reference: 
     assert (reference / "run.json").read_bytes() == before
 
 
+def test_a_setting_that_this_version_does_not_know_is_no_reason_to_go_on_without_it(
+    reference: Path, camvid: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(reference, tmp_path / NAME)
+    record = record_of(tmp_path / NAME)
+    record["recipe"]["mixup"] = 0.5
+    (tmp_path / NAME / "run.json").write_text(json.dumps(record))
+    with pytest.raises(TrainingError, match=r"differs in mixup\)"):
+        run(THREE, camvid, tmp_path)
+
+
 def forget(folder: Path) -> None:
     """Take out of a record what older versions did not write."""
     record = record_of(folder)
