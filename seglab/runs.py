@@ -13,6 +13,7 @@ import re
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -32,6 +33,7 @@ Status = Literal["running", "finished", "failed", "interrupted"]
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}")
 _REQUIRED = ("schema_version", "experiment", "variant", "title", "seed", "model", "label_space", "provenance", "status")
 MAX_JSON_BYTES = 4 * 2**20
+MAX_COUNTS_BYTES = 2**31  # unpacked; 500 images of Cityscapes make 12 MB
 
 
 class RunError(ValueError):
@@ -112,9 +114,9 @@ class RunWriter:
             rows = [row for row in read_epochs(self.folder) if row["epoch"] <= epoch]
             write_atomic(path, "".join(json.dumps(row) + "\n" for row in rows).encode())
         counts = read_counts(self.folder)
-        late = [k for k in counts if k.startswith("e") and int(k[1:].split("/")[0]) > epoch]
+        late = [f"e{e}/" for e in epochs_with_counts(self.folder) if e > epoch]
         if late:
-            self._save_npz({k: v for k, v in counts.items() if k not in late})
+            self._save_npz({k: v for k, v in counts.items() if not k.startswith(tuple(late))})
 
     def save_counts(self, epoch: int, stems: Sequence[str], arrays: Mapping[str, NDArray[Any]]) -> None:
         """Add an epoch's per-image arrays to ``counts.npz``."""
@@ -129,19 +131,50 @@ class RunWriter:
         write_atomic(self.folder / "counts.npz", buffer.getvalue())
 
 
-def read_counts(folder: Path) -> dict[str, NDArray[Any]]:
+def read_counts(folder: Path, names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
     """Read ``counts.npz``: per-image arrays named ``e<epoch>/<what>``, and ``stems``; empty where there is none.
 
+    Args:
+        names: read only these, where they exist; the others stay packed.
+
     Raises:
-        RunError: where the file is damaged.
+        RunError: where the file is damaged, or holds far more than a run's counts.
     """
+    with _counts_file(folder) as file:
+        wanted = [name for name in file.files if names is None or name in names] if file else []
+        return {name: file[name] for name in wanted}
+
+
+def epochs_with_counts(folder: Path, what: str = "confusion") -> tuple[int, ...]:
+    """Return the epochs for which ``counts.npz`` holds that array; see :func:`read_counts`."""
+    with _counts_file(folder) as file:
+        keys = [re.fullmatch(rf"e(\d{{1,9}})/{re.escape(what)}", name) for name in file.files] if file else []
+        return tuple(sorted(int(key[1]) for key in keys if key))
+
+
+@contextmanager
+def _counts_file(folder: Path) -> Iterator[Any]:
     path = folder / "counts.npz"
     if not path.exists():
-        return {}
+        yield None
+        return
     try:
         with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, OSError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error):
+            if sum(part.file_size for part in file.zip.infolist()) > MAX_COUNTS_BYTES:
+                raise RunError(f"{folder.name}/counts.npz unpacks to more than {MAX_COUNTS_BYTES >> 30} GiB; delete it")
+            yield file
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        KeyError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        if isinstance(error, RunError):
+            raise
         raise RunError(f"{folder.name}/counts.npz cannot be read; restore it or delete it") from None
 
 

@@ -14,8 +14,8 @@ MARKS = ("<!-- models -->", "<!-- /models -->")
 
 def rolled_up_miou(run: Run, target: str = "cityscapes-8") -> float:
     """Return the mIoU of a run's last evaluation in a coarser label space, from the stored confusions."""
-    counts = read_counts(run.folder)
-    confusion = counts[f"e{run.record['epochs']}/confusion"].astype("int64").sum(0)
+    name = f"e{run.record['epochs']}/confusion"
+    confusion = read_counts(run.folder, [name])[name].astype("int64").sum(0)
     table = remap_table(run.record["label_space"], target)
     return metrics.miou(metrics.roll_up(confusion, table, space(target).num_classes))
 

@@ -18,6 +18,7 @@ from seglab.runs import (
     RunWriter,
     bundled_runs,
     check_name,
+    epochs_with_counts,
     read_counts,
     read_epochs,
     read_record,
@@ -150,10 +151,38 @@ def test_a_failed_write_of_counts_keeps_the_old_ones(tmp_path: Path, monkeypatch
     assert not list(tmp_path.glob("*.tmp*"))
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense" * 99])
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"nonsense" * 99, b"an array"])
 def test_damaged_counts_are_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "counts.npz"
+    path.write_bytes(content)
+    if content == b"an array":
+        with open(path, "wb") as file:
+            np.save(file, np.ones(3))
+    for read in (read_counts, epochs_with_counts):
+        with pytest.raises(RunError, match=r"counts\.npz cannot be read"):
+            read(tmp_path)
+
+
+def test_one_array_is_read_without_unpacking_the_others_and_odd_names_are_no_epochs(tmp_path: Path) -> None:
+    arrays = {
+        name: np.ones((1, 2, 2), np.uint32)
+        for name in ("e10/confusion", "e20/confusion", "e5/confusion/x", "ex/confusion")
+    }
+    np.savez_compressed(tmp_path / "counts.npz", allow_pickle=False, **arrays)
+    content = bytearray((tmp_path / "counts.npz").read_bytes())
+    at = content.index(b"e20/confusion.npy") + 30
+    content[at : at + 8] = b"\0" * 8
     (tmp_path / "counts.npz").write_bytes(content)
-    with pytest.raises(RunError, match=r"counts\.npz cannot be read"):
+    assert epochs_with_counts(tmp_path) == (10, 20)
+    assert list(read_counts(tmp_path, ["e10/confusion"])) == ["e10/confusion"]
+    with pytest.raises(RunError, match="cannot be read"):
+        read_counts(tmp_path)
+
+
+def test_counts_that_unpack_to_too_much_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunWriter(tmp_path, record()).save_counts(1, ["a"], {"confusion": np.zeros((99, 9, 9), np.uint32)})
+    monkeypatch.setattr(runs, "MAX_COUNTS_BYTES", 10_000)
+    with pytest.raises(RunError, match="unpacks to more than"):
         read_counts(tmp_path)
 
 

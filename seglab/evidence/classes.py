@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seglab.evidence.curves import ALPHA, Curves, seed_test, with_common_seeds
+from seglab.evidence.words import points, stored_metric
 from seglab.statistics import holm, t_interval
 
 # Key of the metric over all classes -> words on screen for one class.
@@ -20,11 +21,6 @@ CLASS_METRICS: dict[str, str] = {"miou": "IoU", "boundary_f1": "Boundary F1", "t
 DELTA_COLUMNS = ("class", "x", "y", "delta", "low", "high", "n", "p", "p_holm")
 Over = Literal["seeds", "images"]
 _NAMED = 4
-
-
-def stored_metric(metric: str) -> str:
-    """Return the key under which records hold a metric's classes."""
-    return "iou" if metric == "miou" else metric
 
 
 @dataclass(frozen=True)
@@ -90,7 +86,7 @@ def class_curves_of(table: pd.DataFrame, metric: str, order: Sequence[str] = ())
         metric: of :data:`CLASS_METRICS`.
         order: of the classes; classes that it does not name come after.
     """
-    rows = table[(table["metric"] == stored_metric(metric)) & (table["class"] != "")].dropna(subset=["value"])
+    rows = table[(table["metric"] == stored_metric(metric, "any")) & (table["class"] != "")].dropna(subset=["value"])
     found = dict.fromkeys(rows["class"].astype(str).tolist())
     classes = tuple(name for name in order if name in found) + tuple(name for name in found if name not in order)
     epochs, at_epoch = np.unique(rows["epoch"].to_numpy(np.int64), return_inverse=True)
@@ -172,12 +168,3 @@ def _named(rows: pd.DataFrame) -> str:
     if len(said) > _NAMED:
         said[_NAMED - 1 :] = [f"{len(said) - _NAMED + 1} more"]
     return ", ".join(said[:-1]) + " and " + said[-1] if len(said) > 1 else said[0]
-
-
-def points(delta: float) -> str:
-    """Return a difference of fractions as the screen says it: signed points, with a true minus.
-
-    >>> points(-0.0123)
-    '−1.23'
-    """
-    return "" if np.isnan(delta) else f"{delta * 100:+.2f}".replace("-", "−")

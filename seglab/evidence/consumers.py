@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 
 from seglab.evidence.classes import Over
-from seglab.evidence.curves import ALPHA, in_words
+from seglab.evidence.curves import ALPHA
+from seglab.evidence.words import in_words, p_text
 
 NO_EVIDENCE = "no evidence for any recipe"
 ADVICE_SOURCE = (
@@ -147,5 +148,5 @@ def evidence_text(choice: Choice, over: Over, printed: bool = False) -> str:
     n = in_words(choice.n, "seed" if over == "seeds" else "image")
     if np.isnan(choice.p_holm):
         return f"{n}, no test"
-    p = "p < 0.001" if choice.p_holm < 0.001 else f"p = {choice.p_holm:.3f}"
+    p = p_text(choice.p_holm)
     return f"{n}, {p} after Holm over {in_words(choice.pairs, 'pair')}"

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from seglab.evidence.words import gap_text, in_words, p_text, stored_metric
 from seglab.statistics import Crossing, crossings, holm, paired_t_test, probability_of_improvement, t_interval
 
 # Key in files -> words on screen; more is better in all. A loss is not here: recipes differ in it, so it ranks nothing.
@@ -69,8 +70,7 @@ def curves_of(table: pd.DataFrame, metric: str, of_class: str = "") -> Curves:
 
     A class's own IoU is stored as metric ``iou``; ask for it as ``miou`` of that class.
     """
-    stored = "iou" if metric == "miou" and of_class else metric
-    rows = table[(table["metric"] == stored) & (table["class"] == of_class)]
+    rows = table[(table["metric"] == stored_metric(metric, of_class)) & (table["class"] == of_class)]
     names = rows["variant"].astype(str)
     seeds = rows["seed"].astype("string").fillna("")
     wide = pd.DataFrame({"variant": names, "seed": seeds, "epoch": rows["epoch"], "value": rows["value"]})
@@ -200,26 +200,6 @@ def is_reversed(curves: Curves, early: int, late: int) -> list[tuple[str, str]]:
     return flipped
 
 
-_WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
-def in_words(count: int, noun: str) -> str:
-    """Return a small count as words: ``three seeds``."""
-    word = _WORDS[count] if count < len(_WORDS) else str(count)
-    return f"{word} {noun}" if count == 1 else f"{word} {noun}s"
-
-
-def points(difference: float) -> str:
-    """Return a difference of fractions as the screen says it, without sign: ``2.3 points``."""
-    shown = abs(difference) * 100
-    return f"{shown:.{1 if shown >= 0.95 else 2}f} points"
-
-
-def p_text(p: float) -> str:
-    """Return a p value as the screen says it."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
-
-
 def verdict(curves: Curves, epoch: int, names: Mapping[str, str] | None = None) -> str:
     """Return what a careful reader may conclude about the leader at an epoch, in one or two sentences."""
     order = ranking(curves, epoch)
@@ -227,7 +207,7 @@ def verdict(curves: Curves, epoch: int, names: Mapping[str, str] | None = None) 
         return "One variant alone leads nobody: there is nothing to compare here."
     name = {variant: (names or {}).get(variant, variant) for variant in curves.variants}
     first, second = order["variant"][0], order["variant"][1]
-    gap = points(order["behind"][1])
+    gap = gap_text(order["behind"][1])
     lead = f"At epoch {epoch} {name[first]} leads {name[second]} by {gap}"
     pairs = pairwise(curves, epoch)
     pair = pairs[pairs["a"].isin([first, second]) & pairs["b"].isin([first, second])].iloc[0]

@@ -7,8 +7,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from seglab.evidence.classes import points
 from seglab.evidence.curves import ALPHA
+from seglab.evidence.words import points
 
 # Blue and orange stay apart for colour-blind readers and show on light and dark ground; sign and order say the same.
 BETTER, WORSE = "#3A86C8", "#D97706"

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from seglab.evidence.classes import points
-from seglab.evidence.curves import ALPHA, in_words, p_text
+from seglab.evidence.curves import ALPHA
 from seglab.evidence.images import ImageCounts, block_of, confused_most, paired, row_shares, worst_images
+from seglab.evidence.words import in_words, p_text, points
 from seglab.figures.classes import confusion_figure
 from seglab.metrics import iou_per_class
 from seglab.ui import class_data, results

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from seglab.evidence.classes import CLASS_METRICS, Over, points
+from seglab.evidence.classes import CLASS_METRICS, Over
 from seglab.evidence.consumers import (
     ADVICE_SOURCE,
     CONSUMERS,
@@ -18,6 +18,7 @@ from seglab.evidence.consumers import (
 )
 from seglab.evidence.curves import pairwise, ranking
 from seglab.evidence.images import block_of
+from seglab.evidence.words import points
 from seglab.ui import class_data, results
 from seglab.ui.classes import TOO_NARROW, View
 

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab import runs as records
-from seglab.evidence.classes import ClassCurves, class_curves_of, stored_metric
+from seglab.evidence.classes import ClassCurves, class_curves_of
 from seglab.evidence.images import (
     ImageCounts,
     block_of,
@@ -21,8 +21,9 @@ from seglab.evidence.images import (
     pair_delta,
     paired,
 )
+from seglab.evidence.words import stored_metric
 from seglab.labels import SPACES
-from seglab.runs import RunError, read_counts, read_record
+from seglab.runs import RunError, epochs_with_counts, read_counts, read_record
 from seglab.ui import results
 
 Source = tuple[str, int]  # a run's folder, and when its counts were written
@@ -45,7 +46,7 @@ def curves(runs: pd.DataFrame, metric: str) -> ClassCurves:
 
 @st.cache_data(ttl=results.FRESH_S, max_entries=24, show_spinner=False)  # type: ignore[untyped-decorator]
 def _curves(root: str, experiment: str, metric: str, runs: Sequence[str], order: Sequence[str]) -> ClassCurves:
-    table = results.curves(experiment, stored_metric(metric))
+    table = results.curves(experiment, stored_metric(metric, "any"))
     return class_curves_of(table[table["run"].isin(runs)], metric, order)
 
 
@@ -62,7 +63,7 @@ def printed(runs: pd.DataFrame, metric: str, epoch: int) -> Printed:
     """Return the printed spread of each class at an epoch, how it was made, and what a reader must be told."""
     spread: dict[str, dict[str, float]] = {}
     method, notes = "", dict[str, None]()
-    prefix = f"{stored_metric(metric)}/"
+    prefix = f"{stored_metric(metric, 'any')}/"
     for run, variant in zip(runs["run"].tolist(), runs["variant"].tolist(), strict=True):
         try:
             record = read_record(records.RESULTS / run)
@@ -90,14 +91,12 @@ def sources(runs: pd.DataFrame, variant: str) -> Key:
 
 @st.cache_data(max_entries=512, show_spinner=False)  # type: ignore[untyped-decorator]
 def _epochs(source: Source) -> tuple[int, ...]:
-    names = read_counts(Path(source[0]))
-    kinds = (name.removeprefix("e").split("/") for name in names if name.endswith(f"/{_WHAT}"))
-    return tuple(sorted(int(epoch) for epoch, _ in kinds if epoch.isdecimal()))
+    return epochs_with_counts(Path(source[0]), _WHAT)
 
 
 @st.cache_data(max_entries=64, show_spinner=False)  # type: ignore[untyped-decorator]
 def _confusions(source: Source, epoch: int) -> tuple[tuple[str, ...], NDArray[Any]]:
-    counts = read_counts(Path(source[0]))
+    counts = read_counts(Path(source[0]), ("stems", f"e{epoch}/{_WHAT}"))
     return tuple(str(stem) for stem in counts["stems"]), counts[f"e{epoch}/{_WHAT}"]
 
 

@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from seglab.evidence.classes import class_deltas, class_verdict, points
-from seglab.evidence.curves import ALPHA, half_widths, in_words
+from seglab.evidence.classes import class_deltas, class_verdict
+from seglab.evidence.curves import ALPHA, half_widths
 from seglab.evidence.images import RESAMPLES, block_of, support
+from seglab.evidence.words import in_words, points
 from seglab.figures.classes import delta_curve_figure, delta_figure, variants_figure
 from seglab.figures.curves import curve_figure
 from seglab.runs import RunError

@@ -49,6 +49,12 @@ class Result:
     labels: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
 
+    @property
+    def run_name(self) -> str:
+        """Experiment and folder of the run that the model comes from."""
+        record = self.model.record
+        return f"{record['experiment']}/{record['variant']}-seed{record['seed']}"
+
 
 def settings() -> Settings:
     """Show the settings in one line and return them; they are bound to the link."""

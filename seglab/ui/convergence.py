@@ -14,6 +14,7 @@ from seglab.evidence.curves import (
     curves_of,
     half_widths,
 )
+from seglab.evidence.words import stored_metric
 from seglab.labels import SPACES
 from seglab.runs import RunError, read_record
 from seglab.ui import results
@@ -132,7 +133,7 @@ def _how_to_draw() -> tuple[str, str, str]:
 
 def _curves(runs: pd.DataFrame, metric: str, of_class: str) -> Curves:
     """Return the chosen experiments' curves; of several, each variant with its experiment's name."""
-    stored = "iou" if metric == "miou" and of_class else metric
+    stored = stored_metric(metric, of_class)
     experiments = runs["experiment"].unique().tolist()
     tables = []
     for experiment in experiments:

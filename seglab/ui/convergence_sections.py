@@ -18,6 +18,7 @@ from seglab.evidence.curves import (
     reversal,
     verdict,
 )
+from seglab.evidence.words import p_value
 from seglab.figures.curves import curve_figure, slope_figure
 from seglab.runs import RunError, read_record
 from seglab.ui import results
@@ -168,8 +169,8 @@ def pair_table(curves: Curves, epoch: int, names: Mapping[str, str]) -> pd.DataF
                 "pair": f"{names[row['a']]} − {names[row['b']]}",
                 "delta": f"{row['delta'] * 100:+.2f}",
                 "interval": interval,
-                "p": _p(row["p"]),
-                "p (Holm)": _p(row["p_holm"]),
+                "p": p_value(row["p"]),
+                "p (Holm)": p_value(row["p_holm"]),
                 "beyond noise": "yes"
                 if row["p_holm"] < ALPHA
                 else "no"
@@ -181,10 +182,6 @@ def pair_table(curves: Curves, epoch: int, names: Mapping[str, str]) -> pd.DataF
             }
         )
     return pd.DataFrame(rows).fillna("")
-
-
-def _p(value: float) -> str:
-    return "" if np.isnan(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
 def _two_epochs(view: View, epochs: list[int]) -> None:
