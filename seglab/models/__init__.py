@@ -30,10 +30,20 @@ class ModelSpec:
     sizes: Mapping[str, Builder]
     paper: str
     pretrained_licence: str  # of the encoder weights the hub would give, not of our code
+    cam_layers: Mapping[str, str]  # where Grad-CAM may look, as the screen names it -> module; the first is the default
 
 
 _CONVNEXT_LICENCE = "ConvNeXt V2's ImageNet weights: CC BY-NC 4.0"
 _RESNET_LICENCE = "timm's ResNet weights: Apache-2.0"
+
+# First the last features before the classes are read from them, the same depth in every family: they locate finely, and
+# blanking where they show evidence takes the class away. Then deeper ones, which show more context and locate coarsely.
+_FPN_LAYERS = {"decoder": "net.decoder.merge"}
+_CONVNEXT_LAYERS = {
+    "encoder, stride 16": "net.encoder.model.stages_2",
+    "encoder, stride 32": "net.encoder.model.stages_3",
+}
+_RESNET_LAYERS = {"encoder, third stage": "net.encoder.model.layer3", "encoder, last stage": "net.encoder.model.layer4"}
 
 MODELS: dict[str, ModelSpec] = {
     "deeplabv3plus": ModelSpec(
@@ -53,6 +63,7 @@ MODELS: dict[str, ModelSpec] = {
         },
         "Chen et al., ECCV 2018",
         _RESNET_LICENCE,
+        {"decoder": "net.decoder.block2", "ASPP": "net.decoder.aspp"} | _RESNET_LAYERS,
     ),
     "mask2former": ModelSpec(
         "mask2former",
@@ -61,6 +72,10 @@ MODELS: dict[str, ModelSpec] = {
         {"bundled": mask2former.build_bundled, "swin_small": mask2former.build_published},
         "Cheng et al., CVPR 2022",
         "published Mask2Former checkpoints: MIT code, data-dependent weights (see the hub's card)",
+        {
+            "pixel decoder, stride 4": "net.model.pixel_level_module.decoder.mask_projection",
+            "encoder, stride 32": "net.model.pixel_level_module.decoder.input_projections.0",
+        },
     ),
     "fpn_convnextv2": ModelSpec(
         "fpn_convnextv2",
@@ -81,6 +96,7 @@ MODELS: dict[str, ModelSpec] = {
         },
         "Kirillov et al., CVPR 2019; Woo et al., CVPR 2023",
         _CONVNEXT_LICENCE,
+        _FPN_LAYERS | _CONVNEXT_LAYERS,
     ),
     "upernet_convnextv2": ModelSpec(
         "upernet_convnextv2",
@@ -94,6 +110,7 @@ MODELS: dict[str, ModelSpec] = {
         },
         "Xiao et al., ECCV 2018; Woo et al., CVPR 2023",
         _CONVNEXT_LICENCE,
+        {"decoder": "net.decoder.fusion_block"} | _CONVNEXT_LAYERS,
     ),
     "fpn_resnet": ModelSpec(
         "fpn_resnet",
@@ -102,6 +119,7 @@ MODELS: dict[str, ModelSpec] = {
         {"resnet18": partial(build_smp, "FPN", "tu-resnet18"), "resnet50": partial(build_smp, "FPN", "tu-resnet50")},
         "Kirillov et al., CVPR 2019",
         _RESNET_LICENCE,
+        _FPN_LAYERS | _RESNET_LAYERS,
     ),
     "fpn_efficientnet": ModelSpec(
         "fpn_efficientnet",
@@ -119,6 +137,7 @@ MODELS: dict[str, ModelSpec] = {
         },
         "Kirillov et al., CVPR 2019; Tan and Le, ICML 2019",
         "EfficientNet-Lite0's ImageNet weights: Apache-2.0",
+        _FPN_LAYERS | {"pyramid, deepest level": "net.decoder.p5"},
     ),
 }
 

@@ -38,11 +38,11 @@ class QueryOutput(NamedTuple):
     mask_logits: Tensor  # (N, Q, H / 4, W / 4), H and W padded to a multiple of 32
 
 
-def query_scores(class_logits: Tensor, mask_logits: Tensor, height: int, width: int, chunk: int = 16) -> Tensor:
-    """Return per-pixel class scores of a query model, at input size.
+def query_sums(class_logits: Tensor, mask_logits: Tensor, height: int, width: int, chunk: int = 16) -> Tensor:
+    """Return per-pixel class scores of a query model, at input size, before they are divided by their sum.
 
     The score of class c is the sum over queries of softmax(class, null class dropped) times sigmoid(mask), with masks
-    upsampled before the sigmoid, then divided by the sum over classes so that it can be read as a confidence.
+    upsampled before the sigmoid.
 
     Args:
         class_logits: ``(N, Q, C + 1)``.
@@ -52,7 +52,7 @@ def query_scores(class_logits: Tensor, mask_logits: Tensor, height: int, width: 
         chunk: queries upsampled at a time; bounds the memory.
 
     Returns:
-        ``(N, C, height, width)`` float32, sums to 1 over C.
+        ``(N, C, height, width)`` float32, not negative.
     """
     weights = class_logits.float().softmax(-1)[..., :-1]  # (N, Q, C)
     size = (mask_logits.shape[-2] * 4, mask_logits.shape[-1] * 4)
@@ -62,6 +62,12 @@ def query_scores(class_logits: Tensor, mask_logits: Tensor, height: int, width: 
         part = torch.einsum("nqc,nqhw->nchw", weights[:, start : start + chunk], masks[..., :height, :width].sigmoid())
         total = part if total is None else total + part
     assert total is not None
+    return total
+
+
+def query_scores(class_logits: Tensor, mask_logits: Tensor, height: int, width: int, chunk: int = 16) -> Tensor:
+    """Return :func:`query_sums` divided by their sum over classes, so that a score can be read as a confidence."""
+    total = query_sums(class_logits, mask_logits, height, width, chunk)
     total = total + 1e-20  # a pixel that no query claims is undecided, not a sum of zeros
     return total / total.sum(1, keepdim=True)
 
