@@ -14,9 +14,16 @@ def begin(title: str, question: str = "") -> None:
     if PagesManager.uses_pages_directory and _is_served():
         PagesManager.uses_pages_directory = False
         st.rerun()
+    if st.session_state.get("page") != title:
+        st.session_state["page"], st.session_state["visit"] = title, visit() + 1
     st.title(title, anchor=False)
     if question:
         st.markdown(question)
+
+
+def visit() -> int:
+    """Return how many times the reader has changed pages."""
+    return int(st.session_state.get("visit", 0))
 
 
 def _is_served() -> bool:

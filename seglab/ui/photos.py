@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seglab.images import MAX_BYTES, ImageError, open_mask, open_photo, resize
 from seglab.samples import LABEL_SPACE, SAMPLES, load_sample
 from seglab.scores import DETAILS, Detail, shrink_to_work
+from seglab.ui.page import visit
 from seglab.ui.viewer import display_size
 
 TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
@@ -43,9 +44,11 @@ class ShownPhoto:
 
 @dataclass
 class Shelf:
-    """A session's uploads, by the uploader's file id."""
+    """A session's photos, by the uploader's file id; they stay when the reader goes to another page."""
 
     photos: dict[str, ShownPhoto] = field(default_factory=dict)
+    visit: int = -1  # of the page (:func:`seglab.ui.page.visit`); an uploader is empty on each new one
+    in_uploader: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)  # tried again as soon as there is room
 
@@ -109,15 +112,10 @@ def picker() -> list[ShownPhoto]:
         with st.popover("Camera", icon=":material/photo_camera:", on_change="rerun", key="camera-popover") as popover:
             round_ = st.session_state.setdefault("camera-round", 0)  # another key empties the widget
             shot = st.camera_input("Take a photo", key=f"camera-{round_}") if popover.open else None
-            shots = [key for key in (shelf.photos | shelf.refused) if key.startswith("camera-")]
-            if shots and st.button(f"Remove {len(shots)} camera photos", icon=":material/delete:", key="camera-remove"):
-                for key in shots:
-                    shelf.photos.pop(key, None)
-                    shelf.refused.pop(key, None)
-                st.session_state["camera-round"] += 1
-                st.rerun()
+        uploads = {file.file_id: file for file in files}
+        _take(shelf, uploads, shot)
+        _remove_earlier(shelf, [key for key in shelf.photos | shelf.refused if key not in uploads])
         st.caption("Photos stay in memory and are never stored. Samples are drawn scenes.", width="content")
-    _take(shelf, {file.file_id: file for file in files}, shot)
     titles = {key: photo.name for key, photo in shelf.photos.items()}
     titles |= {f"sample:{s.key}": f"Sample: {s.title}" for s in SAMPLES}
     if new := [key for key in shelf.photos if key not in before]:
@@ -142,12 +140,27 @@ def picker() -> list[ShownPhoto]:
     return [current, *(photo for photo in shelf.photos.values() if photo is not current)]
 
 
+def _remove_earlier(shelf: Shelf, keys: list[str]) -> None:
+    """Let the reader remove what the uploader does not hold: photos of the camera, and those given on another page."""
+    words = f"Remove {len(keys)} earlier photo{'s' * (len(keys) > 1)}"
+    hint = "Photos from the camera, and those given on another page."
+    if keys and st.button(words, icon=":material/delete:", key="remove-earlier", type="tertiary", help=hint):
+        for key in keys:
+            shelf.photos.pop(key, None)
+            shelf.refused.pop(key, None)
+        st.session_state["camera-round"] += 1
+        st.rerun()
+
+
 def _take(shelf: Shelf, uploads: dict[str, Any], shot: Any) -> None:
     """Bring the shelf in line with the uploader; a camera's shot stays after its popover has closed."""
-    for gone in (shelf.photos.keys() | shelf.refused.keys()) - uploads.keys():
-        if not gone.startswith("camera-"):
-            shelf.photos.pop(gone, None)
-            shelf.refused.pop(gone, None)
+    if shelf.visit != visit():
+        shelf.visit, shelf.in_uploader = visit(), set()
+        shelf.refused.clear()
+    for gone in shelf.in_uploader - uploads.keys():
+        shelf.photos.pop(gone, None)
+        shelf.refused.pop(gone, None)
+    shelf.in_uploader = set(uploads)
     shelf.left_out.clear()
     wanted = uploads | ({f"camera-{shot.file_id}": shot} if shot else {})
     for key, file in wanted.items():

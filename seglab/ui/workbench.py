@@ -7,11 +7,10 @@ import hashlib
 import json
 import shutil
 import tempfile
-import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 from seglab.runs import EXPERIMENT, RESULTS, Run, RunError, RunStore, bundled_runs, read_record, sha256_file
 from seglab.samples import stored_scores
 from seglab.scores import Detail
+from seglab.ui.answers import AnswerQueue
 from seglab.ui.photos import ShownPhoto
 
 if TYPE_CHECKING:
@@ -91,45 +91,29 @@ class Workbench:
     """Loads models once and answers requests one after the other; shared by all sessions."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._queue = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-models")
+        self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-models")
         self._models: OrderedDict[str, Segmenter] = OrderedDict()
-        self._answers: OrderedDict[tuple[str, str, str], Answer] = OrderedDict()
-        self._running: dict[tuple[str, str, str], Future[None]] = {}
+        self._answers = AnswerQueue(self.pool, lambda reason: Answer(error=reason), lambda: MAX_ANSWER_BYTES)
 
     def ask(self, model: ModelRef, photo: ShownPhoto, detail: Detail) -> Answer | None:
         """Return the model's answer, or none while it is being worked on."""
-        key = (model.id, photo.sha256, detail)
-        with self._lock:
-            if key in self._answers:
-                self._answers.move_to_end(key)
-                return self._answers[key]
-            if key in self._running:
-                return None
-            stored = None if model.own or detail != "standard" else stored_scores(photo.sha256, model.sha256)
-            if stored is not None:
-                answer = Answer(stored.astype(np.float16) / np.float16(255))
-                self._keep(key, answer)
-                return answer
-            self._running[key] = self._queue.submit(self._work, key, model, photo, detail)
-        return None
 
-    def _work(self, key: tuple[str, str, str], model: ModelRef, photo: ShownPhoto, detail: Detail) -> None:
-        try:
-            segmenter = self._load(model)
-            scores, latency = segmenter.scores(photo.work[detail], detail)
-            latency["preprocess"] = round(latency["preprocess"] + photo.shrink_ms[detail], 1)
-            start = time.perf_counter()
-            height, width = photo.shown.shape[:2]
-            segmenter.to_labels(scores, height, width, model.label_space)
-            latency["postprocess"] = round((time.perf_counter() - start) * 1000, 1)
-            answer = Answer(scores, latency, segmenter.engine.name, segmenter.engine_note)
-        except Exception as error:  # one failing model shows its reason, the others stay
-            text = str(error).strip()
-            answer = Answer(error=text.splitlines()[0] if text else type(error).__name__)
-        with self._lock:
-            self._running.pop(key, None)
-            self._keep(key, answer)
+        def stored() -> Answer | None:
+            scores = None if model.own or detail != "standard" else stored_scores(photo.sha256, model.sha256)
+            return None if scores is None else Answer(scores.astype(np.float16) / np.float16(255))
+
+        key = (model.id, photo.sha256, detail)
+        return self._answers.ask(key, lambda: self._work(model, photo, detail), stored)
+
+    def _work(self, model: ModelRef, photo: ShownPhoto, detail: Detail) -> Answer:
+        segmenter = self._load(model)
+        scores, latency = segmenter.scores(photo.work[detail], detail)
+        latency["preprocess"] = round(latency["preprocess"] + photo.shrink_ms[detail], 1)
+        start = time.perf_counter()
+        height, width = photo.shown.shape[:2]
+        segmenter.to_labels(scores, height, width, model.label_space)
+        latency["postprocess"] = round((time.perf_counter() - start) * 1000, 1)
+        return Answer(scores, latency, segmenter.engine.name, segmenter.engine_note)
 
     def _load(self, model: ModelRef) -> "Segmenter":
         from seglab.inference import Segmenter
@@ -142,23 +126,14 @@ class Workbench:
         self._models.move_to_end(model.id)
         return segmenter
 
-    def _keep(self, key: tuple[str, str, str], answer: Answer) -> None:
-        self._answers[key] = answer
-        while sum(a.nbytes for a in self._answers.values()) > MAX_ANSWER_BYTES and len(self._answers) > 1:
-            self._answers.popitem(last=False)
-
     def forget(self, model: ModelRef) -> None:
         """Let go of a model and of its answers."""
-        with self._lock:
-            self._models.pop(model.id, None)
-            for key in [k for k in self._answers if k[0] == model.id]:
-                del self._answers[key]
+        self._models.pop(model.id, None)
+        self._answers.forget(lambda key, _: key[0] == model.id)
 
     def forget_failure(self, model: ModelRef) -> None:
         """Drop a model's failed answers, so that it is asked again."""
-        with self._lock:
-            for key in [k for k, a in self._answers.items() if k[0] == model.id and a.error]:
-                del self._answers[key]
+        self._answers.forget(lambda key, answer: key[0] == model.id and answer.error is not None)
 
 
 @st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]

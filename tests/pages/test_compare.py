@@ -370,7 +370,7 @@ def test_an_uploaded_run_with_the_bundled_weights_in_another_network_is_another_
     bench, photo = workbench.Workbench(), sample_photo(SAMPLES[0].key)
     assert altered.id != bundled.id
     assert bench.ask(bundled, photo, "standard") is not None  # stored ahead of time
-    bench._queue.shutdown()  # nothing is worked on here
+    bench.pool.shutdown()  # nothing is worked on here
     with pytest.raises(RuntimeError):
         bench.ask(altered, photo, "standard")
 
