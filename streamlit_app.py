@@ -8,6 +8,7 @@ st.navigation(
         st.Page("pages/compare.py", title="Compare", icon=":material/compare:", default=True),
         st.Page("pages/convergence.py", title="Convergence", icon=":material/show_chart:"),
         st.Page("pages/classes.py", title="Classes", icon=":material/category:"),
+        st.Page("pages/gradcam.py", title="Grad-CAM", icon=":material/center_focus_strong:"),
         st.Page("pages/runs.py", title="Runs", icon=":material/table_rows:"),
     ],
     position="top",

@@ -54,6 +54,11 @@ class AnswerQueue(Generic[T]):
             self._running[key] = self._pool.submit(self._work, key, work)
         return None
 
+    def peek(self, key: Key) -> T | None:
+        """Return an answer that is kept, without asking for it."""
+        with self._lock:
+            return self._answers.get(key)
+
     def _work(self, key: Key, work: Callable[[], T]) -> None:
         try:
             answer = work()

@@ -49,11 +49,14 @@ class Result:
     labels: NDArray[np.uint8]
     confidence: NDArray[np.uint8]
 
-    @property
-    def run_name(self) -> str:
-        """Experiment and folder of the run that the model comes from."""
-        record = self.model.record
-        return f"{record['experiment']}/{record['variant']}-seed{record['seed']}"
+
+def nothing() -> None:
+    """Say which command trains a model, and stop."""
+    st.info(
+        "There is no trained model here yet. Train the bundled ones with "
+        "`python -m trainers.train trainers/recipes/camvid-fpn_convnextv2.yaml --data DIR`."
+    )
+    st.stop()
 
 
 def settings() -> Settings:
@@ -62,7 +65,7 @@ def settings() -> Settings:
     refs = {ref.key: ref for ref in [*bundled_models(), *own]}
     with st.container(horizontal=True, vertical_alignment="center"):
         with st.popover("Models and options", icon=":material/tune:"):
-            models = _choose_models(refs)
+            models = choose_models(refs)
             safe = st.toggle(
                 "Colour-blind safe colours",
                 key="safe",
@@ -93,7 +96,7 @@ def settings() -> Settings:
     )
 
 
-def _choose_models(refs: dict[str, ModelRef]) -> list[ModelRef]:
+def choose_models(refs: dict[str, ModelRef]) -> list[ModelRef]:
     default = list(refs)[:4]
     if "models" in st.session_state:  # runs come and go; a run just given is shown
         picked = [key for key in st.session_state["models"] or default if key in refs]

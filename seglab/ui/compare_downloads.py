@@ -86,7 +86,7 @@ def _zip(photo: ShownPhoto, results: list[Result], chosen: Settings, stem: str, 
             {
                 "photo": photo.name,
                 "model": r.model.key,
-                "run": r.run_name,
+                "run": r.model.run_name,
                 "weights_sha256": r.model.sha256,
                 "engine": r.answer.engine or "stored answer",
                 "label_space": chosen.space.key,

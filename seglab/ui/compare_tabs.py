@@ -115,7 +115,7 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
         rows.append(
             {
                 "model": r.model.title,
-                "run": r.run_name,
+                "run": r.model.run_name,
                 "provenance": record["provenance"],
                 "val mIoU (%)": None if values.get("miou") is None else values["miou"] * 100,
                 "data": data.get("name", "?"),

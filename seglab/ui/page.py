@@ -11,7 +11,7 @@ def begin(title: str, question: str = "") -> None:
     A folder called ``pages`` makes Streamlit run a linked page without the router as long as nobody has opened the router
     since the server's start (narrow, with another menu). Then this switches that off and starts again, through the router.
     """
-    if PagesManager.uses_pages_directory and _is_served():
+    if PagesManager.uses_pages_directory and is_served():
         PagesManager.uses_pages_directory = False
         st.rerun()
     if st.session_state.get("page") != title:
@@ -26,6 +26,6 @@ def visit() -> int:
     return int(st.session_state.get("visit", 0))
 
 
-def _is_served() -> bool:
+def is_served() -> bool:
     """Tell whether a server runs the page, and no test of one page (which has a stand-in for the runtime)."""
     return Runtime.exists() and type(Runtime.instance()) is Runtime

@@ -7,6 +7,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ from seglab.runs import EXPERIMENT, RESULTS, Run, RunError, RunStore, bundled_ru
 from seglab.samples import stored_scores
 from seglab.scores import Detail
 from seglab.ui.answers import AnswerQueue
+from seglab.ui.page import is_served
 from seglab.ui.photos import ShownPhoto
 
 if TYPE_CHECKING:
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES = 256 * 2**20
 MAX_MODELS = 8
+WARM_UP_AFTER_S = 2.0
 MAX_OWN_RUNS = 3  # per session
 # What the pages show of a record, and what each has to be where it is there.
 SHOWN: dict[str, Any] = {
@@ -70,6 +73,11 @@ class ModelRef:
         built = json.dumps([self.sha256, self.record["model"], self.label_space], sort_keys=True, default=str)
         return hashlib.sha256(built.encode(errors="backslashreplace")).hexdigest()
 
+    @property
+    def run_name(self) -> str:
+        """Experiment and folder of the run that the model comes from."""
+        return f"{self.record['experiment']}/{self.record['variant']}-seed{self.record['seed']}"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -93,6 +101,7 @@ class Workbench:
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-models")
         self._models: OrderedDict[str, Segmenter] = OrderedDict()
+        self._warm = False
         self._answers = AnswerQueue(self.pool, lambda reason: Answer(error=reason), lambda: MAX_ANSWER_BYTES)
 
     def ask(self, model: ModelRef, photo: ShownPhoto, detail: Detail) -> Answer | None:
@@ -126,6 +135,14 @@ class Workbench:
         self._models.move_to_end(model.id)
         return segmenter
 
+    def warm_up(self) -> None:
+        """Import what models need, once, when the first page has been drawn: it takes seconds, and readers look first."""
+        if not self._warm and is_served():
+            self._warm = True
+            timer = threading.Timer(WARM_UP_AFTER_S, self.pool.submit, [_import_models])
+            timer.daemon = True
+            timer.start()
+
     def forget(self, model: ModelRef) -> None:
         """Let go of a model and of its answers."""
         self._models.pop(model.id, None)
@@ -134,6 +151,11 @@ class Workbench:
     def forget_failure(self, model: ModelRef) -> None:
         """Drop a model's failed answers, so that it is asked again."""
         self._answers.forget(lambda key, answer: key[0] == model.id and answer.error is not None)
+
+
+def _import_models() -> None:
+    import seglab.cam
+    import seglab.inference  # noqa: F401
 
 
 @st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]

@@ -1,0 +1,187 @@
+"""Grad-CAM behind the page: models as torch modules, one forward per photo and layer, answers kept while they fit.
+
+Work goes through the same queue as segmentation does, so that models never run beside each other. No torch is imported
+until a map has to be made.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+
+import numpy as np
+import streamlit as st
+from numpy.typing import NDArray
+
+from seglab.labels import VOID, space
+from seglab.ui.answers import AnswerQueue
+from seglab.ui.photos import ShownPhoto
+from seglab.ui.pointer import Box, region_of
+from seglab.ui.workbench import ModelRef, workbench
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from seglab.cam import Explainer, Look, Method
+
+MAX_BYTES = 128 * 2**20
+MAX_MODELS, MAX_LOOKS = 8, 4  # a look holds what lies between the layer and the scores: up to 0.25 GB
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked about a photo.
+
+    A class without a box: over the pixels that the model predicts as the class. A box without a class: for the class that
+    the model predicts most in it. Neither: only what it predicts.
+    """
+
+    class_name: str | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True)
+class CamAnswer:
+    """One map at the working size, or the reason why there is none."""
+
+    labels: NDArray[np.uint8] | None = None  # (h, w), the prediction that is explained
+    class_name: str = ""
+    region: NDArray[np.bool_] | None = None  # (h, w), where the score was read
+    raw: NDArray[np.float32] | None = None  # as the layer has it
+    evidence: NDArray[np.float32] | None = None  # (h, w), signed
+    value: float = float("nan")  # mean score of the class over the region
+    marked: bool = False  # over a place that the reader marked
+    missing: str = ""  # why this model has no map for this question
+    error: str | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Memory the answer holds."""
+        return sum(array.nbytes for array in (self.labels, self.region, self.raw, self.evidence) if array is not None)
+
+
+@dataclass(frozen=True)
+class Deletion:
+    """What blanking does to the explained score; see :func:`seglab.cam.deletion`."""
+
+    shares: tuple[float, ...] = ()
+    evidence: NDArray[np.float64] | None = None
+    elsewhere: NDArray[np.float64] | None = None
+    error: str | None = None
+    nbytes: int = 1000
+
+
+SHARES = (0.02, 0.05, 0.1, 0.2, 0.4)
+Depth = Literal["Decoder", "Middle", "Deep"]  # the first, second and last layer that a family offers
+DEPTHS: tuple[Depth, ...] = get_args(Depth)
+
+
+def at_depth(layers: Sequence[str], depth: Depth) -> str:
+    """Return the layer that a depth means for a family's layers (``ModelSpec.cam_layers``, the default first)."""
+    return layers[{"Decoder": 0, "Middle": min(1, len(layers) - 1), "Deep": len(layers) - 1}[depth]]
+
+
+class CamBench:
+    """Answers :class:`Question`; shared by all sessions."""
+
+    def __init__(self) -> None:
+        pool = workbench().pool
+        self._maps = AnswerQueue(pool, lambda reason: CamAnswer(error=reason), lambda: MAX_BYTES)
+        self._deletions = AnswerQueue(pool, lambda reason: Deletion(error=reason), lambda: MAX_BYTES)
+        self._modules: OrderedDict[Hashable, nn.Module] = OrderedDict()  # these three belong to the queue's one thread
+        self._looks: OrderedDict[Hashable, tuple[Explainer, Look]] = OrderedDict()
+
+    def ask(
+        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question
+    ) -> CamAnswer | None:
+        """Return a model's answer, or none while it is being worked on."""
+        key = (model.id, photo.sha256, depth, method, question)
+        return self._maps.ask(key, lambda: self._map(model, photo, depth, method, question))
+
+    def seen(self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method") -> NDArray[np.uint8] | None:
+        """Return what a model predicts, ``(h, w)``, where it has been asked already."""
+        answer = self._maps.peek((model.id, photo.sha256, depth, method, Question()))
+        return answer.labels if answer is not None else None
+
+    def ask_deletion(
+        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question
+    ) -> Deletion | None:
+        """Return what blanking the evidence of a map does, or none while it is being worked on."""
+        key = (model.id, photo.sha256, depth, method, question)
+        return self._deletions.ask(key, lambda: self._delete(model, photo, depth, method, question))
+
+    def _look(self, model: ModelRef, photo: ShownPhoto, depth: Depth) -> "tuple[Explainer, Look]":
+        from seglab.cam import Explainer, as_image
+        from seglab.checkpoints import load_run
+        from seglab.models import spec
+
+        def look() -> "tuple[Explainer, Look]":
+            module = _kept(self._modules, model.id, lambda: load_run(model.folder), MAX_MODELS)
+            layers = spec(str(model.record["model"]["key"])).cam_layers
+            explainer = Explainer(module, layers[at_depth(tuple(layers), depth)])
+            return explainer, explainer.look(as_image(photo.work["standard"]))
+
+        return _kept(self._looks, (model.id, photo.sha256, depth), look, MAX_LOOKS)
+
+    def _map(self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question) -> CamAnswer:
+        from seglab.cam import class_mean
+
+        _, look = self._look(model, photo, depth)
+        labels, names = look.labels, space(model.label_space).names
+        if question == Question():
+            return CamAnswer(labels)
+        class_name, region = asked(question, labels, names)
+        if region is None or not region.any():
+            words = f"predicts no {class_name} here" if class_name in names else f"does not know the class {class_name}"
+            return CamAnswer(labels, class_name, missing=f"This model {words}.")
+        target = class_mean(names.index(class_name), region)
+        raw = look.cam(target, method)
+        value = float(target(look.scores.detach()))
+        return CamAnswer(labels, class_name, region, raw, look.enlarge(raw), value, question.box is not None)
+
+    def _delete(
+        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question
+    ) -> Deletion:
+        from seglab.cam import as_image, class_mean, deletion
+
+        explainer, look = self._look(model, photo, depth)
+        names = space(model.label_space).names
+        class_name, region = asked(question, look.labels, names)
+        if region is None:
+            return Deletion(error=f"This model predicts no {class_name} here.")
+        target = class_mean(names.index(class_name), region)
+        raw = look.cam(target, method)
+        return Deletion((0.0, *SHARES), *deletion(explainer, as_image(photo.work["standard"]), raw, target, SHARES))
+
+
+def asked(
+    question: Question, labels: NDArray[np.uint8], names: tuple[str, ...]
+) -> tuple[str, NDArray[np.bool_] | None]:
+    """Return the class that a question is about and the region over which its score is read; none where there is none."""
+    box = region_of(question.box, *labels.shape) if question.box else None
+    if question.class_name is None:
+        inside = labels[box] if box is not None else labels.ravel()
+        class_id = int(np.bincount(inside[inside != VOID], minlength=len(names)).argmax())
+        return names[class_id], box
+    if question.class_name not in names:
+        return question.class_name, None
+    predicted = labels == names.index(question.class_name)
+    region = box if box is not None else predicted
+    return question.class_name, region if region.any() else None
+
+
+def _kept(shelf: "OrderedDict[Hashable, T]", key: Hashable, make: Callable[[], T], most: int) -> T:
+    """Return what is kept under a key, made where it is missing; the one unused for longest makes room."""
+    if key not in shelf:
+        while len(shelf) >= most:
+            shelf.popitem(last=False)
+        shelf[key] = make()
+    shelf.move_to_end(key)
+    return shelf[key]
+
+
+@st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
+def cam_bench() -> CamBench:
+    """Return the process's bench."""
+    return CamBench()
