@@ -3,8 +3,6 @@
 Only positive evidence counts here. Maps come at the pixels of their image (:func:`seglab.cam.enlarge`).
 """
 
-from collections.abc import Sequence
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +64,15 @@ def coactivation(evidence: Map, labels: NDArray[np.uint8], num_classes: int, ign
     return sums / total if total > 0 else np.full(num_classes, np.nan)
 
 
-def shared_limit(maps: Sequence[Map]) -> float:
-    """Return the highest value over all maps, the top of a scale that they share; 0 where none is positive."""
-    return max((float(np.max(one)) for one in maps), default=0.0) if any((one > 0).any() for one in maps) else 0.0
+def density(evidence: Map) -> NDArray[np.float32] | None:
+    """Return positive evidence as multiples of its mean over the photo; none where there is none at all.
+
+    So maps of models whose scores have different units can share one scale.
+
+    >>> density(np.array([[3.0, -1.0], [1.0, 0.0]]))
+    array([[3., 0.],
+           [1., 0.]], dtype=float32)
+    """
+    positive = np.maximum(evidence, 0, dtype=np.float64)
+    mean = positive.mean()
+    return (positive / mean).astype(np.float32) if mean > 0 else None

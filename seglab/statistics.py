@@ -171,6 +171,35 @@ def _percentile_interval(deltas: Floats) -> tuple[float, float, float]:
     return float(low), float(high), min(1.0, 2 * (fewer + 1) / (counted.size + 1))
 
 
+def bootstrap_mean(
+    values: NDArray[np.floating], resamples: int = 10_000, block: int = 1, seed: int = 0
+) -> tuple[float, float, float]:
+    """Return the mean over images with its 95 % percentile interval, by the moving blocks of :func:`paired_bootstrap`.
+
+    Args:
+        values: ``(N,)``, one an image in the order of the video; a NaN does not count.
+        resamples: R.
+        block: neighbouring images that are drawn together; below N.
+        seed: of the resamples.
+
+    Returns:
+        ``(mean, low, high)``; all NaN where nothing counts.
+
+    Raises:
+        ValueError: where there are fewer than two images, or ``block`` or ``resamples`` do not fit.
+    """
+    v = _vector("values", values)
+    _check_resampling(v.shape, v.shape, resamples, block)
+    known = ~np.isnan(v)
+    if not known.any():
+        return float("nan"), float("nan"), float("nan")
+    drawn = _image_counts(np.random.default_rng(seed), resamples, v.size, block)
+    counted = drawn[:, known].sum(1)
+    means = np.divide(drawn[:, known] @ v[known], counted, out=np.full(resamples, np.nan), where=counted > 0)
+    low, high, _ = _percentile_interval(means)
+    return float(v[known].mean()), low, high
+
+
 def paired_bootstrap(
     confusions_a: NDArray[np.integer],
     confusions_b: NDArray[np.integer],

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from seglab.pointing import coactivation, energy_inside, overlap, peak_inside, shared_limit
+from seglab.pointing import coactivation, density, energy_inside, overlap, peak_inside
 
 LEFT = np.array([[True, False], [True, False]])
 
@@ -46,7 +46,7 @@ def test_without_positive_evidence_nothing_is_said() -> None:
     none = -np.ones((2, 2))
     assert np.isnan([energy_inside(none, LEFT), peak_inside(none, LEFT), overlap(none, np.ones((2, 2)))]).all()
     assert np.isnan(coactivation(none, np.zeros((2, 2), np.uint8), 3)).all()
-    assert shared_limit([none, 0 * none]) == 0
+    assert density(none) is None
 
 
 def test_coactivation_shares_the_evidence_among_the_classes_and_leaves_the_ignored_out() -> None:
@@ -55,6 +55,8 @@ def test_coactivation_shares_the_evidence_among_the_classes_and_leaves_the_ignor
     assert coactivation(np.array([[1.0, 2.0], [-4.0, 1.0]]), labels, 3).sum() == 1
 
 
-def test_a_shared_scale_ends_at_the_highest_of_all() -> None:
-    assert shared_limit([np.array([[-1.0, 2.0]]), np.array([[5.0]])]) == 5
-    assert shared_limit([]) == 0
+def test_a_density_has_a_mean_of_one_and_no_negative_values() -> None:
+    shown = density(1000 * some_map(3))
+    assert shown is not None
+    assert shown.mean() == pytest.approx(1, rel=1e-6)
+    assert shown.min() == 0

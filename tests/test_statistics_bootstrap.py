@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from seglab import metrics, statistics
-from seglab.statistics import Statistic, paired_bootstrap
+from seglab.statistics import Statistic, bootstrap_mean, paired_bootstrap
 from tests.test_statistics import within
 
 Array = NDArray[np.float64]
@@ -204,3 +204,27 @@ def test_what_cannot_be_resampled_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         paired_bootstrap(a, b, **({"statistic": accuracy} | options))
+
+
+def test_the_bootstrap_of_a_mean_covers_95_percent_of_independent_images_and_leaves_nans_out() -> None:
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(300):
+        values = rng.normal(0.4, 0.2, 60)
+        values[rng.random(60) < 0.2] = np.nan
+        mean, low, high = bootstrap_mean(values, resamples=400, seed=int(rng.integers(1000)))
+        assert mean == pytest.approx(np.nanmean(values))
+        hits += low <= 0.4 <= high
+    assert within(hits / 300, 0.94, 300)
+    assert bootstrap_mean(np.array([0.3, np.nan, 0.3]), block=2) == pytest.approx((0.3, 0.3, 0.3))
+    assert np.isnan(bootstrap_mean(np.full(4, np.nan))).all()
+    with pytest.raises(ValueError, match="expected a block of 1 to"):
+        bootstrap_mean(np.ones(4), block=4)
+
+
+def test_the_bootstrap_of_a_mean_draws_the_same_blocks_as_that_of_confusions() -> None:
+    values = np.random.default_rng(1).integers(0, 100, 23)
+    confusions = values[:, None, None].astype(np.uint32)
+    nothing = np.zeros_like(confusions)
+    _, low, high, _ = paired_bootstrap(confusions, nothing, lambda c: c[:, 0, 0] / 23, resamples=500, block=4)
+    assert bootstrap_mean(values.astype(float), resamples=500, block=4)[1:] == pytest.approx((low, high))

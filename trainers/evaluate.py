@@ -5,6 +5,7 @@ python -m trainers.evaluate results/camvid-architectures/deeplabv3plus-seed42 --
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,23 @@ def measure(model: nn.Module, data: SegmentationData, progress: bool = False) ->
     return {name: np.stack([counts[name] for counts in out]) for name in out[0]}
 
 
+def open_validation(record: Mapping[str, Any], root: Path) -> SegmentationData:
+    """Open the images that a run was validated on, at the size that it was validated at.
+
+    Raises:
+        RunError: where the record does not say which.
+        ValueError: where they are not there.
+    """
+    try:
+        recorded: dict[str, Any] = record["data"]["val"]
+        name, split, recordings = record["data"]["name"], recorded["split"], recorded["recordings"]
+        height, width = record["recipe"]["data"].get("size_px") or (0, 0)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise RunError("its run.json does not say which data it was validated on") from None
+    data = open_data(name, root, split, record["label_space"], recordings)
+    return Resized(data, (height, width)) if height else data
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m trainers.evaluate", description=__doc__.splitlines()[0])
@@ -58,16 +76,8 @@ def main(argv: list[str] | None = None) -> int:
         try:
             record = read_record(folder)
             model = load_run(folder)
-            try:
-                recorded: dict[str, Any] = record["data"]["val"]
-                name, split, recordings = record["data"]["name"], recorded["split"], recorded["recordings"]
-                height, width = record["recipe"]["data"].get("size_px") or (0, 0)
-            except (KeyError, TypeError, ValueError, AttributeError):
-                raise RunError("its run.json does not say which data it was validated on") from None
-            data = open_data(name, args.data, split, record["label_space"], recordings)
-            if height:
-                data = Resized(data, (height, width))
-            if data.fingerprint() != recorded.get("fingerprint"):
+            data = open_validation(record, args.data)
+            if data.fingerprint() != record["data"]["val"].get("fingerprint"):
                 print(f"{folder.name}: note: the data's fingerprint differs from the record's; figures may differ too")
             names = space(data.label_space).names
             result = metrics.summarise_images(measure(model, data, progress=True), names)

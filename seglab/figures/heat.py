@@ -1,7 +1,6 @@
 """Evidence as colour over a photo. Arrays in, pictures out; no I/O, no Streamlit.
 
-Evidence is shown as *density*: how many times the photo's average of positive evidence lies at a pixel. So maps of models
-whose scores have different units can share one scale.
+Evidence is shown as density (:func:`seglab.pointing.density`).
 """
 
 from collections.abc import Sequence
@@ -17,18 +16,6 @@ Map = NDArray[np.float32]
 QUANTILE = 0.995  # where a scale ends: a few sharp peaks must not darken all the rest
 SCALE = cv2.COLORMAP_CIVIDIS  # rises in lightness only: readable in grey, and alike for all colour visions
 A_MORE, B_MORE = (230, 159, 0), (0, 114, 178)  # Okabe and Ito's orange and blue
-
-
-def density(evidence: NDArray[np.floating]) -> Map | None:
-    """Return positive evidence as multiples of its mean over the photo; none where there is none at all.
-
-    >>> density(np.array([[3.0, -1.0], [1.0, 0.0]]))
-    array([[3., 0.],
-           [1., 0.]], dtype=float32)
-    """
-    positive = np.maximum(evidence, 0, dtype=np.float64)
-    mean = positive.mean()
-    return (positive / mean).astype(np.float32) if mean > 0 else None
 
 
 def limit(maps: Sequence[Map]) -> float:

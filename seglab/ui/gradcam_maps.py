@@ -15,9 +15,9 @@ from streamlit.delta_generator import DeltaGenerator
 
 from seglab.comparison import zip_files
 from seglab.figures.cams import deletion_figure
-from seglab.figures.heat import Map, density, difference_over, heat_over, limit, scale_bar
+from seglab.figures.heat import Map, difference_over, heat_over, limit, scale_bar
 from seglab.images import encode_png, safe_stem
-from seglab.pointing import energy_inside, overlap, peak_inside
+from seglab.pointing import density, energy_inside, overlap, peak_inside
 from seglab.ui import results
 from seglab.ui.cam_work import DEPTHS, CamAnswer, Deletion, Depth, Question, cam_bench
 from seglab.ui.gradcam import METHODS, View, wait_for
