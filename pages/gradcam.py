@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from seglab.ui import compare, gradcam, gradcam_maps, page, photos
+from seglab.ui import compare, gradcam_average, gradcam_maps, page
 
 page.begin(
     "Where did each model look?",
@@ -10,20 +10,8 @@ page.begin(
 )
 if not compare.bundled_models():
     compare.nothing()
-photo = photos.picker()[0]
-view = gradcam.controls(photo)
-classes = gradcam.classes(view)
-sections = {
-    "Maps": gradcam_maps.maps,
-    "Why here?": gradcam_maps.why_here,
-    "Difference": gradcam_maps.difference,
-    "Blank the evidence": gradcam_maps.blanking,
-    "Downloads": gradcam_maps.downloads,
-}
-for tab, section in zip(
-    st.tabs(list(sections), key="tab", on_change="rerun", bind="query-params"), sections, strict=True
-):
+parts = {"This photo": gradcam_maps.photo, "On average": gradcam_average.average}
+for tab, part in zip(st.tabs(list(parts), key="part", on_change="rerun", bind="query-params"), parts, strict=True):
     if tab.open:
         with tab:
-            sections[section](view, classes)
-gradcam.look_on(view)
+            parts[part]()

@@ -36,8 +36,14 @@ def heat_over(photo: Picture, shown: Map | None, top: float, opacity: float) -> 
     if shown is None:
         return grey
     level = np.clip(_at(shown, photo) / top, 0, 1)
-    colours = cv2.cvtColor(cv2.applyColorMap((level * 255).astype(np.uint8), SCALE), cv2.COLOR_BGR2RGB)
-    return cast(Picture, cv2.addWeighted(colours, opacity, grey, 1 - opacity, 0))
+    return cast(Picture, cv2.addWeighted(_coloured(level), opacity, grey, 1 - opacity, 0))
+
+
+def heat_alone(shown: Map, top: float, enlarge: int = 6) -> Picture:
+    """Return a density map in colour, without a photo; see :func:`heat_over`."""
+    size = (shown.shape[1] * enlarge, shown.shape[0] * enlarge)
+    level = np.clip(cv2.resize(shown, size, interpolation=cv2.INTER_LINEAR) / top, 0, 1)
+    return _coloured(level)
 
 
 def difference_over(photo: Picture, a: Map, b: Map, top: float, opacity: float) -> Picture:
@@ -51,8 +57,12 @@ def difference_over(photo: Picture, a: Map, b: Map, top: float, opacity: float) 
 
 def scale_bar(width: int = 240, height: int = 12) -> Picture:
     """Return the colours of :func:`heat_over`, from no evidence to the end of the scale."""
-    levels = np.repeat(np.linspace(0, 255, width).astype(np.uint8)[None], height, 0)
-    return cast(Picture, cv2.cvtColor(cv2.applyColorMap(levels, SCALE), cv2.COLOR_BGR2RGB))
+    return _coloured(np.repeat(np.linspace(0, 1, width)[None], height, 0))
+
+
+def _coloured(level: NDArray[np.floating]) -> Picture:
+    """Return levels from 0 to 1 in colour."""
+    return cast(Picture, cv2.cvtColor(cv2.applyColorMap((level * 255).astype(np.uint8), SCALE), cv2.COLOR_BGR2RGB))
 
 
 def _grey(photo: Picture) -> Picture:

@@ -18,18 +18,39 @@ from seglab.figures.cams import deletion_figure
 from seglab.figures.heat import Map, difference_over, heat_over, limit, scale_bar
 from seglab.images import encode_png, safe_stem
 from seglab.pointing import density, energy_inside, overlap, peak_inside
-from seglab.ui import results
+from seglab.ui import photos, results
 from seglab.ui.cam_work import DEPTHS, CamAnswer, Deletion, Depth, Question, cam_bench
-from seglab.ui.gradcam import METHODS, View, wait_for
+from seglab.ui.gradcam import METHODS, View, classes, controls, look_on, wait_for
 from seglab.ui.pointer import format_box, parse_box, pointer
 from seglab.ui.workbench import ModelRef
 
 Asked = tuple[ModelRef, CamAnswer, Map | None]  # a model, its answer, the density of its evidence
 
 
-def maps(view: View, classes: Sequence[str]) -> None:
+def photo() -> None:
+    """Show everything about one photo, in lazy tabs: only the open one is computed."""
+    shown = photos.picker()[0]
+    view = controls(shown)
+    chosen = classes(view)
+    sections = {
+        "Maps": maps,
+        "Why here?": why_here,
+        "Difference": difference,
+        "Blank the evidence": blanking,
+        "Downloads": downloads,
+    }
+    for tab, section in zip(
+        st.tabs(list(sections), key="tab", on_change="rerun", bind="query-params"), sections, strict=True
+    ):
+        if tab.open:
+            with tab:
+                sections[section](view, chosen)
+    look_on(view)
+
+
+def maps(view: View, names: Sequence[str]) -> None:
     """Show a row of maps for each class, one model a column, and the figures beside them."""
-    questions = [Question(name) for name in classes]
+    questions = [Question(name) for name in names]
     wait_for(lambda: [answer for question in questions for answer in view.ask(question).values()], "Explaining")
     rows = []
     for question in questions:
@@ -137,12 +158,12 @@ def _figures(found: Sequence[Asked]) -> list[dict[str, object]]:
     return rows
 
 
-def why_here(view: View, classes: Sequence[str]) -> None:
+def why_here(view: View, names: Sequence[str]) -> None:
     """Let the reader point at a place and show, for each model, what spoke there for a class."""
     st.markdown("Click a pixel or draw a box on the photo: why does each model say there what it says?")
     own = "what each model predicts there"
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        about = st.selectbox("Evidence for", [own, *classes], key="here-class", bind="query-params", width=320)
+        about = st.selectbox("Evidence for", [own, *names], key="here-class", bind="query-params", width=320)
         depth = st.segmented_control(
             "Layer",
             DEPTHS,
@@ -173,14 +194,14 @@ def why_here(view: View, classes: Sequence[str]) -> None:
         )
 
 
-def difference(view: View, classes: Sequence[str]) -> None:
+def difference(view: View, names: Sequence[str]) -> None:
     """Show where one model has more evidence for a class than another."""
     if len(view.models) < 2:
         st.info("This needs two models; choose them under Models, layer and method.")
         return
     titles = {model.key: model.title for model in view.models}
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Evidence for", list(classes), key="difference-class", bind="query-params", width=200)
+        name = st.selectbox("Evidence for", list(names), key="difference-class", bind="query-params", width=200)
         a = st.selectbox("Model", list(titles), 0, titles.__getitem__, key="first", bind="query-params", width=320)
         b = st.selectbox("minus", list(titles), 1, titles.__getitem__, key="second", bind="query-params", width=320)
     if a == b:
@@ -206,13 +227,13 @@ def difference(view: View, classes: Sequence[str]) -> None:
     )
 
 
-def blanking(view: View, classes: Sequence[str]) -> None:
+def blanking(view: View, names: Sequence[str]) -> None:
     """Blank what lights up and see what the score does, against blanking as much elsewhere."""
     st.markdown(
         "Are the bright places what the score hangs on? Blank them, and as much elsewhere: an honest map's line falls faster."
     )
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        name = st.selectbox("Evidence for", list(classes), key="blank-class", bind="query-params", width=200)
+        name = st.selectbox("Evidence for", list(names), key="blank-class", bind="query-params", width=200)
         key = (view.photo.sha256, name, view.depth, view.method, *(model.key for model in view.models))
         asked: set[object] = st.session_state.setdefault("blanked", set())
         if key not in asked and not st.button("Blank the evidence", icon=":material/ink_eraser:", type="primary"):
@@ -241,13 +262,13 @@ def blanking(view: View, classes: Sequence[str]) -> None:
         )
 
 
-def downloads(view: View, classes: Sequence[str]) -> None:
+def downloads(view: View, names: Sequence[str]) -> None:
     """Give away the maps as pictures and as raw arrays."""
-    questions = [Question(name) for name in classes]
+    questions = [Question(name) for name in names]
     if not wait_for(lambda: [answer for question in questions for answer in view.ask(question).values()], "Explaining"):
         return
     stem = safe_stem(view.photo.name)
-    found = {name: _answers(view, Question(name)) for name in classes}
+    found = {name: _answers(view, Question(name)) for name in names}
     for label, icon, make, name, mime in (
         (
             "Maps as pictures (zip of PNG)",
