@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from seglab.corruptions import CORRUPTIONS, SEVERITIES, corrupt
 from seglab.data import Sample
 from seglab.labels import VOID
 
@@ -111,12 +112,21 @@ def jpeg(image: Image, mask: Image, rng: Rng) -> Sample:
     return image, mask
 
 
+def corruption(image: Image, mask: Image, rng: Rng) -> Sample:
+    """Apply one of the fifteen corruptions to every image, drawn evenly, at one of three severities."""
+    key, severity = str(rng.choice(list(CORRUPTIONS))), SEVERITIES[int(rng.integers(len(SEVERITIES)))]
+    worse, bent = corrupt(image, key, severity, int(rng.integers(2**31)), mask)
+    assert bent is not None
+    return worse, bent
+
+
 STAGES: dict[str, Callable[[Image, Image, Rng], Sample]] = {
     "flip": flip,
     "photometric": photometric,
     "blur": blur,
     "noise": noise,
     "jpeg": jpeg,
+    "corruption": corruption,
 }
 
 
