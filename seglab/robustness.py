@@ -1,0 +1,116 @@
+"""How a run's model stands corruption: ``robustness.npz`` of its record, and tables of what it loses. No torch.
+
+Kept are confusions per image and condition, so that any figure and any interval over images can be had. No frames are kept.
+"""
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from seglab.corruptions import CORRUPTIONS, SEVERITIES
+from seglab.metrics import iou_per_class, miou_of_each
+from seglab.runs import RunError, write_atomic
+
+FILE = "robustness.npz"
+CLEAN = "clean"
+CONDITIONS = (CLEAN, *(f"{key}/{severity}" for key in CORRUPTIONS for severity in SEVERITIES))
+MAX_BYTES = 2**31  # unpacked; 500 images of Cityscapes make 33 MB
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """What ``trainers.robustness`` measured for one run. N images, C classes of the run's label space."""
+
+    about: Mapping[str, Any]  # data, split, fingerprint, every, weights_sha256, parameters, git_commit, ...
+    stems: tuple[str, ...]  # (N,)
+    confusions: NDArray[np.uint32]  # (len(CONDITIONS), N, C, C), those of conditions that are not done yet 0
+
+    @property
+    def done(self) -> int:
+        """How many of :data:`CONDITIONS` are measured."""
+        done = self.about.get("done", len(CONDITIONS))
+        return done if isinstance(done, int) else 0
+
+    def of(self, condition: str) -> NDArray[np.int64]:
+        """Return ``(N, C, C)`` of a condition."""
+        return np.asarray(self.confusions[CONDITIONS.index(condition)], np.int64)
+
+
+def save(folder: Path, found: Robustness) -> Path:
+    """Write a run's measurement, atomically."""
+    buffer = io.BytesIO()
+    arrays = {"about": np.array(json.dumps(dict(found.about))), "stems": np.array(found.stems)}
+    np.savez_compressed(buffer, allow_pickle=False, confusions=found.confusions.astype(np.uint32), **arrays)
+    write_atomic(folder / FILE, buffer.getvalue())
+    return folder / FILE
+
+
+def load(folder: Path, num_classes: int) -> Robustness:
+    """Read a run's measurement, finished or not.
+
+    Raises:
+        RunError: where it is missing, damaged, too large or of other shapes.
+    """
+    path = folder / FILE
+    problem = f"{folder.name}/{FILE} cannot be read; run trainers.robustness again"
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            if sum(part.file_size for part in file.zip.infolist()) > MAX_BYTES:
+                raise RunError(f"{problem}: it unpacks to more than {MAX_BYTES >> 30} GiB")
+            about = json.loads(str(file["about"]))
+            stems = tuple(str(stem) for stem in file["stems"])
+            confusions = file["confusions"]
+    except (
+        ValueError,
+        TypeError,
+        OSError,
+        EOFError,
+        KeyError,
+        AttributeError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ) as error:
+        if isinstance(error, RunError):
+            raise
+        raise RunError(problem) from None
+    fits = confusions.shape == (len(CONDITIONS), len(stems), num_classes, num_classes) and confusions.dtype == np.uint32
+    if not fits or not isinstance(about, dict) or not isinstance(about.get("weights_sha256"), str):
+        raise RunError(problem)
+    return Robustness(about, stems, confusions)
+
+
+def drop_table(found: Mapping[str, Robustness], names: Sequence[str]) -> pd.DataFrame:
+    """Return one row a model, corruption and severity: miou, clean, drop, relative_drop, and ``iou/<class>``. Fractions.
+
+    ``drop`` is clean minus corrupted, ``relative_drop`` that over clean; mIoU is dataset-level, as everywhere.
+
+    Args:
+        found: by the model's title; all of one label space and of the same images.
+        names: of the classes, by id.
+    """
+    rows = []
+    for model, one in found.items():
+        summed = one.confusions.astype(np.int64).sum(1)
+        miou, iou = miou_of_each(summed), iou_per_class(summed)
+        for at, condition in list(enumerate(CONDITIONS))[1 : one.done]:
+            key, _, severity = condition.partition("/")
+            drop = miou[0] - miou[at]
+            row = {"model": model, "corruption": key, "severity": int(severity), "miou": miou[at], "clean": miou[0]}
+            row |= {"drop": drop, "relative_drop": drop / miou[0]}
+            rows.append(row | {f"iou/{name}": iou[at, c] for c, name in enumerate(names)})
+    return pd.DataFrame(rows)
+
+
+def ranking(table: pd.DataFrame) -> pd.DataFrame:
+    """Return one row a model, the one that loses least first: clean miou, and means of miou, drop, relative drop."""
+    means = table.groupby("model", sort=False)[["clean", "miou", "drop", "relative_drop"]].mean()
+    return means.sort_values("relative_drop").reset_index()

@@ -1,0 +1,149 @@
+"""Measure a run's model under the fifteen corruptions, three severities each, on its validation split.
+
+python -m trainers.robustness results/camvid-architectures/*-seed42 --data DIR
+python -m trainers.robustness results/camvid-architectures/*-seed42 --data DIR --every 4
+
+Killed at any moment, the same command goes on. Writes ``robustness.npz`` of the run's record; no frames.
+"""
+
+import argparse
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from seglab import robustness
+from seglab.checkpoints import load_run
+from seglab.corruptions import corrupt, parameters
+from seglab.data import SegmentationData
+from seglab.labels import space
+from seglab.metrics import confusion_matrix
+from seglab.models import DenseModel, QueryModel
+from seglab.robustness import CLEAN, CONDITIONS, Robustness
+from seglab.runs import RunError, read_record
+from trainers.evaluate import open_validation, predict
+from trainers.loading import normalise
+from trainers.setup import explain, git_commit, now
+
+
+def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True) -> Robustness:
+    """Measure every condition of :data:`seglab.robustness.CONDITIONS`, or go on with that.
+
+    An image's draws depend on its place in the split and on the corruption alone, so all models see the same rain. The mask
+    is bent along where the corruption bends the scene.
+
+    Args:
+        folder: of a finished run with weights.
+        root: of the data set.
+        every: take every n-th image of the split.
+        progress: show a bar.
+
+    Raises:
+        RunError: where the run cannot be used.
+        ValueError: where the data are not there, or ``every`` is below 1.
+    """
+    if every < 1:
+        raise ValueError(f"expected --every of 1 or more, got {every}")
+    record = read_record(folder)
+    data, num_classes = open_validation(record, root), space(record["label_space"]).num_classes
+    chosen = range(0, len(data), every)
+    first = data[0][0]
+    about = {
+        "data": data.name,
+        "split": data.split,
+        "fingerprint": data.fingerprint(),
+        "every": every,
+        "weights_sha256": str((record.get("weights") or {}).get("sha256", "")),
+        "parameters": {
+            condition: {k: list(v) if isinstance(v, tuple) else v for k, v in _parameters(condition, first).items()}
+            for condition in CONDITIONS[1:]
+        },
+    }
+    stems = tuple(data.stems[index] for index in chosen)
+    found = _so_far(folder, about, stems, num_classes)
+    if found.done == len(CONDITIONS):
+        return found
+    model = load_run(folder).eval()
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    model.to(device)
+    bar = tqdm(CONDITIONS, initial=found.done, disable=not progress, desc=folder.name, leave=False)
+    for at in range(found.done, len(CONDITIONS)):
+        for place, index in enumerate(chosen):
+            found.confusions[at, place] = _confusion(model, device, data, index, CONDITIONS[at], num_classes)
+        bar.update()
+        last = at + 1 == len(CONDITIONS)
+        more = {"git_commit": git_commit(), "time": now()} if last else {"done": at + 1}
+        found = replace(found, about=about | more)
+        robustness.save(folder, found)
+    bar.close()
+    return found
+
+
+def _parameters(condition: str, image: np.ndarray) -> dict[str, object]:
+    key, _, severity = condition.partition("/")
+    return parameters(key, int(severity), min(image.shape[:2]))  # type: ignore[arg-type]
+
+
+def _so_far(folder: Path, about: dict[str, object], stems: tuple[str, ...], num_classes: int) -> Robustness:
+    """Return what is stored of the same question, else an empty measurement."""
+    try:
+        stored = robustness.load(folder, num_classes)
+        if stored.stems == stems and all(stored.about.get(key) == value for key, value in about.items()):
+            return stored
+    except RunError:
+        pass
+    empty = np.zeros((len(CONDITIONS), len(stems), num_classes, num_classes), np.uint32)
+    return Robustness(about | {"done": 0}, stems, empty)
+
+
+@torch.inference_mode()
+def _confusion(
+    model: torch.nn.Module, device: torch.device, data: SegmentationData, index: int, condition: str, num_classes: int
+) -> np.ndarray:
+    assert isinstance(model, DenseModel | QueryModel)
+    image, mask = data[index]
+    if condition != CLEAN:
+        key, _, severity = condition.partition("/")
+        image, bent = corrupt(np.ascontiguousarray(image), key, int(severity), index, np.ascontiguousarray(mask))  # type: ignore[arg-type]
+        assert bent is not None
+        mask = bent
+    pred = predict(model, normalise(torch.from_numpy(image)[None]).to(device))[0].cpu().numpy().astype(np.uint8)
+    return confusion_matrix(pred, mask, num_classes)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m trainers.robustness", description=__doc__.splitlines()[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder with weights.safetensors")
+    parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
+    parser.add_argument("--every", type=int, default=1, help="take every n-th image of the split")
+    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
+    args = parser.parse_args(argv)
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    code = 0
+    for folder in args.runs:
+        try:
+            found = measure_run(folder, args.data, args.every)
+            table = robustness.drop_table({folder.name: found}, space(read_record(folder)["label_space"]).names)
+        except KeyboardInterrupt:
+            print("interrupted; run the same command to go on", file=sys.stderr)
+            return 130
+        except (ValueError, OSError) as error:
+            print(f"{folder.name}: {explain(error)}", file=sys.stderr)
+            code = 1
+            continue
+        print(
+            f"{folder.name}: {len(found.stems)} images of {found.about['split']}, clean mIoU {table['clean'].iloc[0]:.1%}"
+        )
+        for key, rows in table.groupby("corruption", sort=False):
+            print(f"  {key:<22}" + "".join(f"{value:8.1%}" for value in rows["miou"]))
+        print(f"  mean relative drop {table['relative_drop'].mean():.1%}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
