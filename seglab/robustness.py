@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from seglab.corruptions import CORRUPTIONS, SEVERITIES
 from seglab.metrics import iou_per_class, miou_of_each
 from seglab.runs import RunError, write_atomic
+from seglab.statistics import draw_blocks
 
 FILE = "robustness.npz"
 CLEAN = "clean"
@@ -114,3 +115,45 @@ def ranking(table: pd.DataFrame) -> pd.DataFrame:
     """Return one row a model, the one that loses least first: clean miou, and means of miou, drop, relative drop."""
     means = table.groupby("model", sort=False)[["clean", "miou", "drop", "relative_drop"]].mean()
     return means.sort_values("relative_drop").reset_index()
+
+
+@dataclass(frozen=True)
+class Loss:
+    """What models lose on average over all measured conditions, with 95 % bootstrap intervals over images. Fractions."""
+
+    relative_drop: Mapping[str, tuple[float, float, float]]  # by model: mean, low, high
+    lead: tuple[float, float, float]  # by how much the second loses more than the first; NaN for one model alone
+
+
+def mean_loss(found: Mapping[str, Robustness], block: int, resamples: int = 1000, seed: int = 0) -> Loss:
+    """Return each model's mean relative drop of mIoU; all models and conditions are resampled by the same images.
+
+    Args:
+        found: by the model's title; of the same images, all conditions measured.
+        block: neighbouring images that are drawn together.
+        resamples: R.
+        seed: of the resamples.
+
+    Raises:
+        ValueError: where there are fewer than two images, or none measured.
+    """
+    images = len(next(iter(found.values())).stems)
+    if images < 2 or not 1 <= block < images:
+        raise ValueError(f"expected two images or more and a block below their number, got {images} and {block}")
+    drawn = np.concatenate([np.ones((1, images)), draw_blocks(np.random.default_rng(seed), resamples, images, block)])
+    drops: dict[str, NDArray[np.float64]] = {}
+    for model, one in found.items():
+        conditions, _, classes, _ = one.confusions.shape
+        summed = np.tensordot(drawn, one.confusions.astype(np.float64), (1, 1))  # (1 + R, conditions, C, C)
+        miou = miou_of_each(summed.reshape(-1, classes, classes).astype(np.int64)).reshape(len(drawn), conditions)
+        drops[model] = 1 - (miou[:, 1:] / miou[:, :1]).mean(1)
+    order = sorted(drops, key=lambda model: drops[model][0])
+    spans = {model: _with_interval(drops[model]) for model in order}
+    lead = _with_interval(drops[order[1]] - drops[order[0]]) if len(order) > 1 else (float("nan"),) * 3
+    return Loss(spans, lead)
+
+
+def _with_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    """Return the first value, and the 95 % percentile interval of the others."""
+    low, high = np.quantile(values[1:], (0.025, 0.975))
+    return float(values[0]), float(low), float(high)

@@ -143,8 +143,8 @@ def _check_resampling(a: tuple[int, ...], b: tuple[int, ...], resamples: int, bl
         raise ValueError(f"expected a block of 1 to N - 1 = {a[0] - 1} images, got {block}; change the block")
 
 
-def _image_counts(rng: np.random.Generator, rows: int, n: int, block: int) -> Floats:
-    """Return ``(rows, N)``: how often each image is drawn in each moving-block resample."""
+def draw_blocks(rng: np.random.Generator, rows: int, n: int, block: int) -> Floats:
+    """Return ``(rows, N)``: how often each image is drawn in each moving-block resample of :func:`paired_bootstrap`."""
     starts = rng.integers(0, n - block + 1, (rows, -(-n // block)))
     images = (starts[:, :, None] + np.arange(block)).reshape(rows, -1)[:, :n]  # (rows, N): the last block is cut
     cells = images + n * np.arange(rows)[:, None]
@@ -193,7 +193,7 @@ def bootstrap_mean(
     known = ~np.isnan(v)
     if not known.any():
         return float("nan"), float("nan"), float("nan")
-    drawn = _image_counts(np.random.default_rng(seed), resamples, v.size, block)
+    drawn = draw_blocks(np.random.default_rng(seed), resamples, v.size, block)
     counted = drawn[:, known].sum(1)
     means = np.divide(drawn[:, known] @ v[known], counted, out=np.full(resamples, np.nan), where=counted > 0)
     low, high, _ = _percentile_interval(means)
@@ -257,7 +257,7 @@ def paired_bootstrap(
     full = delta(np.ones((1, n)))[0]
     rng, rows = np.random.default_rng(seed), max(1, _CHUNK // max(n, c * c))
     sizes = [min(rows, resamples - start) for start in range(0, resamples, rows)]
-    deltas = np.concatenate([delta(_image_counts(rng, size, n, block)) for size in sizes])
+    deltas = np.concatenate([delta(draw_blocks(rng, size, n, block)) for size in sizes])
     if deltas.ndim == 1:
         return float(full), *_percentile_interval(deltas)
     low, high, p = np.array([_percentile_interval(column) for column in deltas.T]).reshape(-1, 3).T

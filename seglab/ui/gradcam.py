@@ -143,4 +143,4 @@ def _progress(ask: Callable[[], Sequence[object | None]], doing: str, before: in
     if done > before:
         st.rerun()  # what has come is shown
     if done < len(answers):
-        st.progress(done / len(answers), text=f"{doing}: {done} of {len(answers)} models have answered")
+        st.progress(done / len(answers), text=f"{doing}: {done} of {len(answers)} answers are there")

@@ -1,0 +1,262 @@
+"""The Robustness page about one photo: all fifteen corruptions, and what one of them does to masks and evidence."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import cast
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from seglab import metrics
+from seglab.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
+from seglab.figures.heat import heat_over, limit
+from seglab.images import blend, resize, resize_labels
+from seglab.labels import VOID, remap, rolls_up, space
+from seglab.pointing import density
+from seglab.scores import to_labels
+from seglab.ui import photos, results
+from seglab.ui.cam_work import Question, cam_bench
+from seglab.ui.compare import choose_models
+from seglab.ui.gradcam import PREFERRED, wait_for
+from seglab.ui.photos import ShownPhoto
+from seglab.ui.workbench import Answer, ModelRef, bundled_models, workbench
+
+THUMB_PX = 320  # width
+OPACITY = 0.55
+SEVERITY_WORDS = {1: "1 mild", 2: "2 medium", 3: "3 strong"}
+
+
+@dataclass(frozen=True)
+class View:
+    """What the reader has chosen."""
+
+    photo: ShownPhoto
+    models: list[ModelRef]
+    key: str
+    severity: Severity
+    seed: int
+
+
+def photo() -> None:
+    """Show everything about one photo, in lazy tabs: only the open one is computed."""
+    shown = photos.picker()[0]
+    own: list[ModelRef] = st.session_state.setdefault("own-runs", [])
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
+        with st.popover("Models", icon=":material/tune:"):
+            models = choose_models({ref.key: ref for ref in [*bundled_models(), *own]})
+        severity = st.segmented_control(
+            "Severity",
+            SEVERITIES,
+            default=2,
+            format_func=SEVERITY_WORDS.__getitem__,
+            required=True,
+            key="severity",
+            bind="query-params",
+        )
+        seed = st.number_input(
+            "Draw",
+            0,
+            9999,
+            0,
+            key="draw",
+            bind="query-params",
+            width=130,
+            help="Another number: other drops, other noise.",
+        )
+    _gallery(shown, cast(Severity, severity), int(seed))
+    key = st.pills(
+        "Look closer at",
+        list(CORRUPTIONS),
+        default="fog",
+        format_func=lambda one: CORRUPTIONS[one].title,
+        required=True,
+        key="corruption",
+        bind="query-params",
+    )
+    view = View(shown, models, str(key), cast(Severity, severity), int(seed))
+    one = CORRUPTIONS[view.key]
+    settings = parameters(view.key, view.severity, min(shown.work["standard"].shape[:2]))
+    st.markdown(
+        f"**{one.title}**, severity {view.severity}: {one.what}. "
+        + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
+    )
+    sections = {"Masks": masks, "Grad-CAM": evidence}
+    for tab, section in zip(
+        st.tabs(list(sections), key="tab", on_change="rerun", bind="query-params"), sections, strict=True
+    ):
+        if tab.open:
+            with tab:
+                sections[section](view, worse_photo(shown, view.key, view.severity, view.seed))
+
+
+def _gallery(photo: ShownPhoto, severity: Severity, seed: int) -> None:
+    pictures = _thumbs(photo.sha256, severity, seed, photo.work["standard"])
+    with st.grid(5, min_column_width=150, gap="xsmall"):
+        for key, picture in zip(CORRUPTIONS, pictures, strict=True):
+            one = CORRUPTIONS[key]
+            st.image(picture, caption=one.title, width="stretch", alt=f"{photo.alt}: {one.title}, {one.what}")
+
+
+@st.cache_data(max_entries=16, show_spinner="Fifteen ways to get worse…")  # type: ignore[untyped-decorator]
+def _thumbs(sha256: str, severity: Severity, seed: int, _pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
+    height, width = _pixels.shape[:2]
+    small = resize(_pixels, round(height * min(1, THUMB_PX / width)), min(width, THUMB_PX))
+    return [corrupt(small, key, severity, seed)[0] for key in CORRUPTIONS]
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)  # type: ignore[untyped-decorator]
+def _worse(
+    sha256: str, key: str, severity: Severity, seed: int, space_key: str, _photo: ShownPhoto
+) -> tuple[ShownPhoto, NDArray[np.uint8] | None]:
+    pixels = _photo.work["standard"]
+    truth = None if _photo.truth is None else resize_labels(_photo.truth, *pixels.shape[:2])
+    worse, bent = corrupt(pixels, key, severity, seed, truth)
+    photo = replace(
+        _photo,
+        key=f"{_photo.key}:{key}:{severity}:{seed}",
+        sha256=f"{sha256}:{key}:{severity}:{seed}",  # what answers are kept by
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        shown=worse,
+        work={"standard": worse, "high": worse},
+        alt=f"{_photo.alt}, under {CORRUPTIONS[key].title} of severity {severity}",
+        reread=lambda: worse,
+    )
+    return photo, bent
+
+
+def worse_photo(
+    photo: ShownPhoto, key: str, severity: Severity, seed: int
+) -> tuple[ShownPhoto, NDArray[np.uint8] | None]:
+    """Return a photo under a corruption, at its working size, and its exact mask, bent along, where it has one."""
+    found: tuple[ShownPhoto, NDArray[np.uint8] | None] = _worse(
+        photo.sha256, key, severity, seed, photo.truth_space, photo
+    )
+    return found
+
+
+def masks(view: View, worse: tuple[ShownPhoto, NDArray[np.uint8] | None]) -> None:
+    """Show each model's mask before and after, and how much of it stays."""
+
+    def ask() -> list[Answer | None]:
+        bench = workbench()
+        return [bench.ask(model, shown, "standard") for model in view.models for shown in (view.photo, worse[0])]
+
+    wait_for(ask, "Segmenting")
+    answers = ask()
+    pixels = view.photo.work["standard"]
+    size = pixels.shape[:2]
+    truth = None if view.photo.truth is None else resize_labels(view.photo.truth, *size)
+    rows: list[dict[str, object]] = []
+    for number, model in enumerate(view.models):
+        before, after = answers[2 * number], answers[2 * number + 1]
+        st.markdown(f"**{results.plain(model.title)}**")
+        failed = [one.error for one in (before, after) if one is not None and one.error]
+        if failed or before is None or after is None:
+            st.caption(f"failed: {results.plain(failed[0])}" if failed else "at work…")
+            continue
+        labels = [_labels(model, one, size) for one in (before, after)]
+        lut = space(model.label_space).lut("native")
+        columns = st.columns(2, gap="small")
+        for column, picture, ids, words in zip(
+            columns, (pixels, worse[0].shown), labels, ("before", "after"), strict=True
+        ):
+            column.image(
+                blend(picture, ids, lut, OPACITY), width="stretch", alt=f"{view.photo.alt}, {model.title}, {words}"
+            )
+        rows.append(_figures(view, model, labels, truth, worse[1]))
+    if rows:
+        _table(rows, truth is not None, bent=view.key == "optical_distortion")
+
+
+def _labels(model: ModelRef, answer: Answer, size: tuple[int, ...]) -> NDArray[np.uint8]:
+    assert answer.scores is not None
+    identity = np.arange(256, dtype=np.uint8)
+    return to_labels(answer.scores, size[0], size[1], identity, space(model.label_space).num_classes)[0]
+
+
+def _figures(
+    view: View,
+    model: ModelRef,
+    labels: Sequence[NDArray[np.uint8]],
+    truth: NDArray[np.uint8] | None,
+    bent: NDArray[np.uint8] | None,
+) -> dict[str, object]:
+    row: dict[str, object] = {"model": model.title, "same (%)": float((labels[0] == labels[1]).mean()) * 100}
+    if truth is None or bent is None or not rolls_up(view.photo.truth_space, model.label_space):
+        return row
+    names = space(model.label_space).names
+    found = []
+    for ids, mask in zip(labels, (truth, bent), strict=True):
+        target = np.where(mask == VOID, VOID, remap(mask, view.photo.truth_space, model.label_space)).astype(np.uint8)
+        found.append(metrics.summarise(metrics.confusion_matrix(ids, target, len(names)), names))
+    row |= {"mIoU before": found[0]["miou"] * 100, "mIoU after": found[1]["miou"] * 100}
+    row["loses (%)"] = (1 - found[1]["miou"] / found[0]["miou"]) * 100
+    return row | {name: (found[1][f"iou/{name}"] - found[0][f"iou/{name}"]) * 100 for name in names}
+
+
+def _table(rows: list[dict[str, object]], with_truth: bool, bent: bool) -> None:
+    table = pd.DataFrame(rows)
+    if bent:
+        table = table.drop(columns="same (%)")  # the scene itself has moved
+    st.dataframe(
+        table,
+        hide_index=True,
+        column_config={name: st.column_config.NumberColumn(format="%.1f") for name in table.columns if name != "model"},
+    )
+    st.caption(
+        ("" if bent else "Same: share of the pixels that keep their label. ")
+        + (
+            "Loses: share of this photo's mIoU that is gone; class columns: IoU after minus before, in points; empty where a "
+            "class does not occur. The mask is exact: a drawn scene. "
+            if with_truth
+            else "With a sample, whose mask is exact, you also see the IoU that is lost. "
+        )
+        + "One photo says little: the other tab has a whole split."
+    )
+
+
+def evidence(view: View, worse: tuple[ShownPhoto, NDArray[np.uint8] | None]) -> None:
+    """Show where each model looks for a class before and after."""
+    names = list(dict.fromkeys(name for model in view.models for name in space(model.label_space).names))
+    default = next((name for name in PREFERRED if name in names), names[0])
+    about = st.selectbox(
+        "Evidence for", names, names.index(default), key="evidence-for", bind="query-params", width=240
+    )
+    bench, question = cam_bench(), Question(str(about))
+
+    def ask() -> list[object | None]:
+        return [
+            bench.ask(model, shown, "Decoder", "gradcam", question)
+            for model in view.models
+            for shown in (view.photo, worse[0])
+        ]
+
+    wait_for(ask, "Explaining")
+    for model in view.models:
+        st.markdown(f"**{results.plain(model.title)}**")
+        columns = st.columns(2, gap="small")
+        found = [bench.ask(model, shown, "Decoder", "gradcam", question) for shown in (view.photo, worse[0])]
+        drawn = [None if one is None or one.evidence is None else density(one.evidence) for one in found]
+        top = limit([one for one in drawn if one is not None])
+        for column, picture, answer, shown, words in zip(
+            columns, (view.photo.shown, worse[0].shown), found, drawn, ("before", "after"), strict=True
+        ):
+            column.image(
+                heat_over(picture, shown, top, 0.65),
+                width="stretch",
+                alt=f"Evidence of {model.title} for {about}, {words}",
+            )
+            said = (
+                "at work…"
+                if answer is None
+                else answer.missing or (answer.error and results.plain(answer.error)) or words
+            )
+            column.caption(
+                said if shown is not None or answer is None or answer.evidence is None else "no positive evidence"
+            )
+    st.caption(
+        "Grad-CAM at the decoder, over the pixels that the model predicts as the class; one scale for both pictures of a model."
+    )
