@@ -32,6 +32,7 @@ PUBLISHED_M = {
     ("upernet_convnextv2", "base"): (118.0, 126.0),  # paper, table 7: 122
     ("upernet_convnextv2", "large"): (230.0, 240.0),  # paper, table 7: 235
     ("fpn_resnet", "resnet50"): (25.5, 27.0),  # SMP's card: 26.1
+    ("fpn_resnet", "bundled"): (11.5, 12.5),  # encoder 11.2 and a narrow decoder
     ("fpn_resnet", "resnet18"): (12.5, 13.5),  # SMP's card: 13.0
     ("fpn_efficientnet", "lite0"): (3.2, 5.0),  # encoder 3.4
 }
@@ -177,8 +178,10 @@ def test_an_unknown_model_is_answered_with_the_valid_ones(key: str) -> None:
 
 
 def test_an_unknown_size_is_answered_with_the_familys() -> None:
-    with pytest.raises(ValueError, match="expected a size of fpn_resnet out of resnet18, resnet50, got 'bundled'"):
-        build("fpn_resnet", 11)
+    with pytest.raises(
+        ValueError, match="expected a size of fpn_resnet out of bundled, resnet18, resnet50, got 'huge'"
+    ):
+        build("fpn_resnet", 11, size="huge")
 
 
 def test_an_unknown_option_is_named() -> None:
