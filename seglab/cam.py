@@ -14,8 +14,8 @@ Vinogradova et al., AAAI 2020.
 import copy
 import threading
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from itertools import chain
-from typing import Literal, cast
 
 import cv2
 import numpy as np
@@ -26,9 +26,7 @@ from torch import Tensor, nn
 from seglab.inference import to_input
 from seglab.models.dense import STRIDE
 from seglab.models.mask2former import QueryModel, query_sums
-
-Method = Literal["gradcam", "gradcam++", "hirescam"]
-METHODS: dict[Method, str] = {"gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
+from seglab.pointing import METHODS, Method, enlarge
 
 Target = Callable[[Tensor], Tensor]  # scores (C, H, W) of one image -> the one number to explain
 Region = NDArray[np.bool_]
@@ -72,7 +70,7 @@ class Look:
         self.scores = scores  # (C, H, W): logits, or a query model's class sums
         self.activation = activation  # (1, D, h, w) of the layer, over the image padded to a multiple of 32
 
-    @property
+    @cached_property
     def labels(self) -> NDArray[np.uint8]:
         """The prediction, ``(H, W)``."""
         return self.scores.detach().argmax(0).to(torch.uint8).cpu().numpy()
@@ -103,15 +101,6 @@ class Look:
     def enlarge(self, raw: Map) -> Map:
         """Bring a map of :meth:`cam` to the image's pixels; see :func:`enlarge`."""
         return enlarge(raw, *self.scores.shape[-2:])
-
-
-def enlarge(raw: Map, height: int, width: int) -> Map:
-    """Bring a layer's map ``(h, w)`` to the pixels of its image, ``(height, width)``: bilinear.
-
-    The layer saw the image padded to a multiple of 32; what lies over the padding is cut off.
-    """
-    padded = (width + -width % STRIDE, height + -height % STRIDE)
-    return cast(Map, cv2.resize(raw, padded, interpolation=cv2.INTER_LINEAR)[:height, :width])
 
 
 def _weights(gradient: Tensor, features: Tensor, method: Method) -> Tensor:
@@ -222,8 +211,17 @@ def deletion(
     """
     if not all(0 < share <= 0.5 for share in shares):
         raise ValueError(f"expected shares in (0, 0.5], got {', '.join(map(str, shares))}")
-    order, rng = np.argsort(-raw, axis=None, kind="stable"), np.random.default_rng(seed)
     height, width = image.shape[-2:]
+    rows, columns = (  # cells whose centre is padding blank nothing
+        (np.arange(cells) + 0.5) * (length + -length % STRIDE) / cells < length
+        for cells, length in zip(raw.shape, (height, width), strict=True)
+    )
+    inside = np.flatnonzero(np.logical_and.outer(rows, columns))
+    if inside.size < 2:
+        raise ValueError(
+            f"expected a map of two cells or more, got {inside.size}; take another layer or a larger photo"
+        )
+    order, rng = inside[np.argsort(-raw.ravel()[inside], kind="stable")], np.random.default_rng(seed)
 
     def value(cells: NDArray[np.intp]) -> float:
         blank = np.zeros(raw.size, np.uint8)
@@ -236,7 +234,7 @@ def deletion(
     whole = value(order[:0])
     evidence, elsewhere = [whole], [whole]
     for share in shares:
-        count = max(1, round(share * raw.size))
+        count = max(1, round(share * order.size))
         evidence.append(value(order[:count]))
         others = [value(rng.choice(order[count:], count, replace=False)) for _ in range(draws)]
         elsewhere.append(sum(others) / draws)

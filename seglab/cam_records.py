@@ -6,8 +6,6 @@ Arrays are per image, so that any interval over images can be had; maps are mean
 import io
 import json
 import re
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.runs import RunError, write_atomic
+from seglab.runs import RunError, open_npz, write_atomic
 
 GRID = (48, 64)  # rows, columns
 MAX_BYTES = 2**28  # unpacked
@@ -60,7 +58,12 @@ def names(folder: Path) -> list[str]:
     """Return the names of a run's finished maps, that of the decoder by Grad-CAM first."""
     found = [path.stem for path in (folder / "cam").glob("*.npz") if _NAME.fullmatch(path.stem)]
     found = [name for name in found if not name.startswith(PARTIAL)]
-    return sorted(found, key=lambda name: ("decoder-gradcam" not in name, name))
+    return sorted(found, key=lambda name: (not _is_default(name), name))
+
+
+def _is_default(name: str) -> bool:
+    """Tell whether a file has the maps that families are compared by: of the decoder, by Grad-CAM."""
+    return "decoder" in name and name.endswith("-gradcam")
 
 
 def save(folder: Path, cams: MeanCams) -> Path:
@@ -91,31 +94,15 @@ def load(folder: Path, name: str, num_classes: int) -> MeanCams:
     problem = f"{folder.name}/cam/{path.name} cannot be read; run trainers.explain again"
     if not _NAME.fullmatch(name) or not path.is_file():
         raise RunError(problem)
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if sum(part.file_size for part in file.zip.infolist()) > MAX_BYTES:
-                raise RunError(f"{problem}: it unpacks to more than {MAX_BYTES >> 20} MiB")
-            about = json.loads(str(file["about"]))
-            stems = tuple(str(stem) for stem in file["stems"])
-            arrays = {key: file[key] for key in _ARRAYS}
+    with open_npz(path, problem, MAX_BYTES) as file:
+        about = json.loads(str(file["about"]))
+        stems = tuple(str(stem) for stem in file["stems"])
+        arrays = {key: file[key] for key in _ARRAYS}
         n, c = len(stems), num_classes
         shapes = dict(zip(_ARRAYS, ((c, *GRID), (c,), (n, c), (n, c), (n, c), (n, c, c)), strict=True))
         wrong = [key for key, array in arrays.items() if array.shape != shapes[key] or array.dtype.kind not in "fiu"]
         if wrong or not all(isinstance(about.get(key), str) for key in ("layer", "method", "split", "weights_sha256")):
             raise RunError(problem)
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(problem) from None
     images = arrays.pop("images").astype(np.int64)
     maps = arrays.pop("maps").astype(np.float32)
     return MeanCams(about, stems, maps, images, **{key: array.astype(np.float64) for key, array in arrays.items()})

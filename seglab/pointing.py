@@ -1,14 +1,29 @@
 """How well a map of evidence points at a region, and how far two maps agree. Pure functions of arrays, no torch.
 
-Only positive evidence counts here. Maps come at the pixels of their image (:func:`seglab.cam.enlarge`).
+Only positive evidence counts here. Maps come at the pixels of their image (:func:`enlarge`).
 """
+
+from typing import Literal, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 Map = NDArray[np.floating]
+Method = Literal["gradcam", "gradcam++", "hirescam"]
+METHODS: dict[Method, str] = {"gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
+STRIDE = 32  # models see a photo padded to a multiple of this
 Region = NDArray[np.bool_]
+
+
+def enlarge(raw: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """Bring a layer's map ``(h, w)`` to the pixels of its image, ``(height, width)``: bilinear.
+
+    The layer saw the image padded to a multiple of 32; what lies over the padding is cut off.
+    """
+    padded = (width + -width % STRIDE, height + -height % STRIDE)
+    large = cv2.resize(raw, padded, interpolation=cv2.INTER_LINEAR)[:height, :width]
+    return cast(NDArray[np.float32], large)
 
 
 def energy_inside(evidence: Map, region: Region) -> float:

@@ -5,8 +5,6 @@ Kept are confusions per image and condition, so that any figure and any interval
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +16,13 @@ from numpy.typing import NDArray
 
 from seglab.corruptions import CORRUPTIONS, SEVERITIES
 from seglab.metrics import iou_per_class, miou_of_each
-from seglab.runs import RunError, write_atomic
-from seglab.statistics import draw_blocks
+from seglab.runs import RunError, open_npz, write_atomic
+from seglab.statistics import draw_blocks, holm
 
 FILE = "robustness.npz"
 CLEAN = "clean"
 CONDITIONS = (CLEAN, *(f"{key}/{severity}" for key in CORRUPTIONS for severity in SEVERITIES))
-MAX_BYTES = 2**31  # unpacked; 500 images of Cityscapes make 33 MB
+MAX_BYTES = 2**28  # unpacked; 500 images of Cityscapes make 33 MB
 
 
 @dataclass(frozen=True)
@@ -63,29 +61,16 @@ def load(folder: Path, num_classes: int) -> Robustness:
     """
     path = folder / FILE
     problem = f"{folder.name}/{FILE} cannot be read; run trainers.robustness again"
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            if sum(part.file_size for part in file.zip.infolist()) > MAX_BYTES:
-                raise RunError(f"{problem}: it unpacks to more than {MAX_BYTES >> 30} GiB")
-            about = json.loads(str(file["about"]))
-            stems = tuple(str(stem) for stem in file["stems"])
-            confusions = file["confusions"]
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(problem) from None
-    fits = confusions.shape == (len(CONDITIONS), len(stems), num_classes, num_classes) and confusions.dtype == np.uint32
-    if not fits or not isinstance(about, dict) or not isinstance(about.get("weights_sha256"), str):
-        raise RunError(problem)
+    with open_npz(path, problem, MAX_BYTES) as file:
+        about = json.loads(str(file["about"]))
+        stems = tuple(str(stem) for stem in file["stems"])
+        confusions = file["confusions"]
+        fits = (
+            confusions.shape == (len(CONDITIONS), len(stems), num_classes, num_classes)
+            and confusions.dtype == np.uint32
+        )
+        if not fits or not isinstance(about, dict) or not isinstance(about.get("weights_sha256"), str):
+            raise RunError(problem)
     return Robustness(about, stems, confusions)
 
 
@@ -121,8 +106,10 @@ def ranking(table: pd.DataFrame) -> pd.DataFrame:
 class Loss:
     """What models lose on average over all measured conditions, with 95 % bootstrap intervals over images. Fractions."""
 
-    relative_drop: Mapping[str, tuple[float, float, float]]  # by model: mean, low, high
-    lead: tuple[float, float, float]  # by how much the second loses more than the first; NaN for one model alone
+    relative_drop: Mapping[str, tuple[float, float, float]]  # by model, the one that loses least first: mean, low, high
+    leads: Mapping[
+        str, tuple[float, float, float, float]
+    ]  # by every other model: what it loses more, low, high, p (Holm)
 
 
 def mean_loss(found: Mapping[str, Robustness], block: int, resamples: int = 1000, seed: int = 0) -> Loss:
@@ -149,8 +136,14 @@ def mean_loss(found: Mapping[str, Robustness], block: int, resamples: int = 1000
         drops[model] = 1 - (miou[:, 1:] / miou[:, :1]).mean(1)
     order = sorted(drops, key=lambda model: drops[model][0])
     spans = {model: _with_interval(drops[model]) for model in order}
-    lead = _with_interval(drops[order[1]] - drops[order[0]]) if len(order) > 1 else (float("nan"),) * 3
-    return Loss(spans, lead)
+    leads, p = {}, []
+    for model in order[1:]:
+        more = drops[model] - drops[order[0]]
+        leads[model] = _with_interval(more)
+        fewer = min(int((more[1:] <= 0).sum()), int((more[1:] >= 0).sum()))
+        p.append(min(1.0, 2 * (fewer + 1) / (resamples + 1)))
+    corrected: list[float] = holm(p).tolist() if p else []
+    return Loss(spans, {model: (*leads[model], value) for model, value in zip(leads, corrected, strict=True)})
 
 
 def _with_interval(values: NDArray[np.float64]) -> tuple[float, float, float]:

@@ -36,6 +36,13 @@ MAX_JSON_BYTES = 4 * 2**20
 MAX_COUNTS_BYTES = 2**31  # unpacked; 500 images of Cityscapes make 12 MB
 
 
+# What a damaged or lying archive makes NumPy, zlib and JSON raise.
+_DAMAGE = (
+    *(ValueError, TypeError, OSError, EOFError, KeyError, AttributeError, MemoryError, RecursionError),
+    *(zipfile.BadZipFile, zlib.error, NotImplementedError),
+)
+
+
 class RunError(ValueError):
     """A run's record that cannot be used; the message says what is wrong and what to do."""
 
@@ -158,24 +165,26 @@ def _counts_file(folder: Path) -> Iterator[Any]:
     if not path.exists():
         yield None
         return
+    with open_npz(path, f"{folder.name}/counts.npz cannot be read; restore it or delete it", MAX_COUNTS_BYTES) as file:
+        yield file
+
+
+@contextmanager
+def open_npz(path: Path, problem: str, max_bytes: int) -> Iterator[Any]:
+    """Open an archive of arrays that may come from outside; what is read from it counts as part of it.
+
+    Raises:
+        RunError: with ``problem`` where it is missing, damaged, lies about itself, or unpacks to more than ``max_bytes``.
+    """
     try:
         with np.load(path, allow_pickle=False) as file:
-            if sum(part.file_size for part in file.zip.infolist()) > MAX_COUNTS_BYTES:
-                raise RunError(f"{folder.name}/counts.npz unpacks to more than {MAX_COUNTS_BYTES >> 30} GiB; delete it")
+            if sum(part.file_size for part in file.zip.infolist()) > max_bytes:
+                raise RunError(f"{problem}: it unpacks to more than {max_bytes >> 20} MiB")
             yield file
-    except (
-        ValueError,
-        TypeError,
-        OSError,
-        EOFError,
-        KeyError,
-        AttributeError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ) as error:
-        if isinstance(error, RunError):
-            raise
-        raise RunError(f"{folder.name}/counts.npz cannot be read; restore it or delete it") from None
+    except RunError:
+        raise
+    except _DAMAGE:
+        raise RunError(problem) from None
 
 
 def read_epochs(folder: Path) -> list[dict[str, Any]]:

@@ -270,3 +270,17 @@ def test_a_mean_is_the_sum_over_the_number_of_pixels() -> None:
     assert cam.class_sum(3, region)(look.scores).item() == pytest.approx(
         look.scores[3, 10:20, 30:34].sum().item(), rel=1e-4
     )
+
+
+def test_blanking_takes_cells_of_the_image_and_none_of_its_padding() -> None:
+    explainer = explainer_of("fpn_convnextv2", "encoder, stride 32")
+    small = image()[..., :33, :40]  # padded to 64 by 64: the second row and column of cells are mostly padding
+    raw = np.array([[0.1, 0.2], [9.0, 9.0]], np.float32)
+    with pytest.raises(ValueError, match="expected a map of two cells or more, got 1"):
+        deletion(explainer, small, raw, lambda scores: scores.sum())
+    wide = image()[..., :33, :]  # 64 by 96: three cells lie inside
+    evidence, _ = deletion(explainer, wide, np.array([[1, 2, 3], [9, 9, 9]], np.float32), lambda s: s.mean(), (0.4,))
+    blanked = wide.clone()
+    blanked[..., :32, 64:] = 0
+    with torch.no_grad():
+        assert evidence[1] == pytest.approx(float(explainer.scores(blanked).mean()), abs=1e-5)

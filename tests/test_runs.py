@@ -1,8 +1,10 @@
 """A run's record survives crashes, and a damaged one is named without hiding the others."""
 
 import errno
+import io
 import json
 import os
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,15 @@ def test_one_array_is_read_without_unpacking_the_others_and_odd_names_are_no_epo
     assert epochs_with_counts(tmp_path) == (10, 20)
     assert list(read_counts(tmp_path, ["e10/confusion"])) == ["e10/confusion"]
     with pytest.raises(RunError, match="cannot be read"):
+        read_counts(tmp_path)
+
+
+def test_an_archive_that_lies_about_its_size_is_damage_like_any_other(tmp_path: Path) -> None:
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, {"descr": "<u4", "fortran_order": False, "shape": (10**14,)})
+    with zipfile.ZipFile(tmp_path / "counts.npz", "w") as file:
+        file.writestr("e1/confusion.npy", header.getvalue())
+    with pytest.raises(RunError, match=r"counts\.npz cannot be read"):
         read_counts(tmp_path)
 
 

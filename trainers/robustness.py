@@ -29,7 +29,7 @@ from trainers.loading import normalise
 from trainers.setup import explain, git_commit, now
 
 
-def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True) -> Robustness:
+def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True, again: bool = False) -> Robustness:
     """Measure every condition of :data:`seglab.robustness.CONDITIONS`, or go on with that.
 
     An image's draws depend on its place in the split and on the corruption alone, so all models see the same rain. The mask
@@ -40,9 +40,10 @@ def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True)
         root: of the data set.
         every: take every n-th image of the split.
         progress: show a bar.
+        again: replace a finished measurement of other settings.
 
     Raises:
-        RunError: where the run cannot be used.
+        RunError: where the run cannot be used, or holds a finished measurement of its weights by other settings.
         ValueError: where the data are not there, or ``every`` is below 1.
     """
     if every < 1:
@@ -63,7 +64,7 @@ def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True)
         },
     }
     stems = tuple(data.stems[index] for index in chosen)
-    found = _so_far(folder, about, stems, num_classes)
+    found = _so_far(folder, about, stems, num_classes, again)
     if found.done == len(CONDITIONS):
         return found
     model = load_run(folder).eval()
@@ -87,14 +88,24 @@ def _parameters(condition: str, image: np.ndarray) -> dict[str, object]:
     return parameters(key, int(severity), min(image.shape[:2]))  # type: ignore[arg-type]
 
 
-def _so_far(folder: Path, about: dict[str, object], stems: tuple[str, ...], num_classes: int) -> Robustness:
+def _so_far(
+    folder: Path, about: dict[str, object], stems: tuple[str, ...], num_classes: int, again: bool
+) -> Robustness:
     """Return what is stored of the same question, else an empty measurement."""
     try:
         stored = robustness.load(folder, num_classes)
-        if stored.stems == stems and all(stored.about.get(key) == value for key, value in about.items()):
-            return stored
     except RunError:
-        pass
+        stored = None
+    if stored is not None:
+        other = [key for key, value in about.items() if stored.about.get(key) != value]
+        if not other and stored.stems == stems:
+            return stored
+        whole = stored.done == len(CONDITIONS) and stored.about["weights_sha256"] == about["weights_sha256"]
+        if whole and not again:
+            raise RunError(
+                f"{folder.name} holds a finished measurement by other settings ({', '.join(other) or 'images'}); move its "
+                f"{robustness.FILE} away, or say --again to replace it"
+            )
     empty = np.zeros((len(CONDITIONS), len(stems), num_classes, num_classes), np.uint32)
     return Robustness(about | {"done": 0}, stems, empty)
 
@@ -120,6 +131,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder with weights.safetensors")
     parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
     parser.add_argument("--every", type=int, default=1, help="take every n-th image of the split")
+    parser.add_argument("--again", action="store_true", help="replace a finished measurement of other settings")
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     args = parser.parse_args(argv)
     if args.threads:
@@ -127,7 +139,7 @@ def main(argv: list[str] | None = None) -> int:
     code = 0
     for folder in args.runs:
         try:
-            found = measure_run(folder, args.data, args.every)
+            found = measure_run(folder, args.data, args.every, again=args.again)
             table = robustness.drop_table({folder.name: found}, space(read_record(folder)["label_space"]).names)
         except KeyboardInterrupt:
             print("interrupted; run the same command to go on", file=sys.stderr)

@@ -14,6 +14,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.labels import VOID, space
+from seglab.pointing import Method, enlarge
 from seglab.ui.answers import AnswerQueue
 from seglab.ui.photos import ShownPhoto
 from seglab.ui.pointer import Box, region_of
@@ -22,11 +23,15 @@ from seglab.ui.workbench import ModelRef, workbench
 if TYPE_CHECKING:
     from torch import nn
 
-    from seglab.cam import Explainer, Look, Method
+    from seglab.cam import Explainer, Look
 
 MAX_BYTES = 128 * 2**20
-MAX_MODELS, MAX_LOOKS = 8, 4  # a look holds what lies between the layer and the scores: up to 0.25 GB
+MAX_MODELS, MAX_LOOKS = (
+    8,
+    6,
+)  # a look holds what lies between the layer and the scores: up to 0.25 GB, at the decoder less
 T = TypeVar("T")
+K = TypeVar("K", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -47,18 +52,30 @@ class CamAnswer:
 
     labels: NDArray[np.uint8] | None = None  # (h, w), the prediction that is explained
     class_name: str = ""
-    region: NDArray[np.bool_] | None = None  # (h, w), where the score was read
+    class_id: int = -1
     raw: NDArray[np.float32] | None = None  # as the layer has it
-    evidence: NDArray[np.float32] | None = None  # (h, w), signed
+    layer: str = ""  # as the family's spec names it
     value: float = float("nan")  # mean score of the class over the region
-    marked: bool = False  # over a place that the reader marked
+    question: "Question | None" = None
     missing: str = ""  # why this model has no map for this question
     error: str | None = None
 
     @property
     def nbytes(self) -> int:
         """Memory the answer holds."""
-        return sum(array.nbytes for array in (self.labels, self.region, self.raw, self.evidence) if array is not None)
+        return 1000 + sum(array.nbytes for array in (self.labels, self.raw) if array is not None)
+
+    @property
+    def region(self) -> NDArray[np.bool_] | None:
+        """Where the score was read, ``(h, w)``."""
+        if self.raw is None or self.labels is None or self.question is None:
+            return None
+        return _region(self.question, self.labels, self.class_id)
+
+    @property
+    def evidence(self) -> NDArray[np.float32] | None:
+        """The map at the working size, ``(h, w)``, signed."""
+        return None if self.raw is None or self.labels is None else enlarge(self.raw, *self.labels.shape)
 
 
 @dataclass(frozen=True)
@@ -86,92 +103,124 @@ class CamBench:
     """Answers :class:`Question`; shared by all sessions."""
 
     def __init__(self) -> None:
-        pool = workbench().pool
+        self._pool = pool = workbench().pool
         self._maps = AnswerQueue(pool, lambda reason: CamAnswer(error=reason), lambda: MAX_BYTES)
         self._deletions = AnswerQueue(pool, lambda reason: Deletion(error=reason), lambda: MAX_BYTES)
-        self._modules: OrderedDict[Hashable, nn.Module] = OrderedDict()  # these three belong to the queue's one thread
-        self._looks: OrderedDict[Hashable, tuple[Explainer, Look]] = OrderedDict()
+        self._modules: OrderedDict[str, nn.Module] = OrderedDict()  # these three belong to the queue's one thread
+        self._looks: OrderedDict[tuple[str, ...], tuple[Explainer, Look]] = OrderedDict()
 
     def ask(
-        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question
+        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: Method, question: Question
     ) -> CamAnswer | None:
         """Return a model's answer, or none while it is being worked on."""
-        key = (model.id, photo.sha256, depth, method, question)
-        return self._maps.ask(key, lambda: self._map(model, photo, depth, method, question))
+        return self._maps.ask(
+            _key(model, photo, depth, method, question), lambda: self._map(model, photo, depth, method, question)
+        )
 
-    def seen(self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method") -> NDArray[np.uint8] | None:
+    def seen(self, model: ModelRef, photo: ShownPhoto) -> NDArray[np.uint8] | None:
         """Return what a model predicts, ``(h, w)``, where it has been asked already."""
-        answer = self._maps.peek((model.id, photo.sha256, depth, method, Question()))
+        answer = self._maps.peek(_key(model, photo, "Decoder", "gradcam", Question()))
         return answer.labels if answer is not None else None
 
+    def forget(self, model: ModelRef) -> None:
+        """Let go of a model, and of all that came of it."""
+        for queue in (self._maps, self._deletions):
+            queue.forget(lambda key, _: key[0] == model.id)
+        self._pool.submit(self._let_go, model)  # the shelves belong to the queue's thread
+
+    def _let_go(self, model: ModelRef) -> None:
+        self._modules.pop(model.id, None)
+        for key in [key for key in self._looks if key[0] == model.id]:
+            del self._looks[key]
+
+    def forget_failures(self) -> None:
+        """Drop failed answers, so that they are worked on again when asked for."""
+        self._maps.forget(lambda _, answer: answer.error is not None)
+        self._deletions.forget(lambda _, answer: answer.error is not None)
+
     def ask_deletion(
-        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question
+        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: Method, question: Question
     ) -> Deletion | None:
         """Return what blanking the evidence of a map does, or none while it is being worked on."""
         key = (model.id, photo.sha256, depth, method, question)
         return self._deletions.ask(key, lambda: self._delete(model, photo, depth, method, question))
 
-    def _look(self, model: ModelRef, photo: ShownPhoto, depth: Depth) -> "tuple[Explainer, Look]":
+    def _look(self, model: ModelRef, photo: ShownPhoto, depth: Depth) -> "tuple[Explainer, Look, str]":
         from seglab.cam import Explainer, as_image
         from seglab.checkpoints import load_run
         from seglab.models import spec
 
+        layers = spec(str(model.record["model"]["key"])).cam_layers
+        layer = at_depth(tuple(layers), depth)
+
         def look() -> "tuple[Explainer, Look]":
             module = _kept(self._modules, model.id, lambda: load_run(model.folder), MAX_MODELS)
-            layers = spec(str(model.record["model"]["key"])).cam_layers
-            explainer = Explainer(module, layers[at_depth(tuple(layers), depth)])
+            explainer = Explainer(module, layers[layer])
             return explainer, explainer.look(as_image(photo.work["standard"]))
 
-        return _kept(self._looks, (model.id, photo.sha256, depth), look, MAX_LOOKS)
+        return *_kept(self._looks, (model.id, photo.sha256, layer), look, MAX_LOOKS), layer
 
-    def _map(self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question) -> CamAnswer:
+    def _map(self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: Method, question: Question) -> CamAnswer:
         from seglab.cam import class_mean
 
-        _, look = self._look(model, photo, depth)
+        _, look, layer = self._look(model, photo, depth)
         labels, names = look.labels, space(model.label_space).names
         if question == Question():
             return CamAnswer(labels)
         class_name, region = asked(question, labels, names)
-        if region is None or not region.any():
-            words = f"predicts no {class_name} here" if class_name in names else f"does not know the class {class_name}"
-            return CamAnswer(labels, class_name, missing=f"This model {words}.")
-        target = class_mean(names.index(class_name), region)
-        raw = look.cam(target, method)
+        if region is None:
+            return CamAnswer(labels, class_name, missing=_missing(class_name, names))
+        class_id = names.index(class_name)
+        target = class_mean(class_id, region)
         value = float(target(look.scores.detach()))
-        return CamAnswer(labels, class_name, region, raw, look.enlarge(raw), value, question.box is not None)
+        return CamAnswer(labels, class_name, class_id, look.cam(target, method), layer, value, question)
 
-    def _delete(
-        self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: "Method", question: Question
-    ) -> Deletion:
+    def _delete(self, model: ModelRef, photo: ShownPhoto, depth: Depth, method: Method, question: Question) -> Deletion:
         from seglab.cam import as_image, class_mean, deletion
 
-        explainer, look = self._look(model, photo, depth)
+        explainer, look, _ = self._look(model, photo, depth)
         names = space(model.label_space).names
         class_name, region = asked(question, look.labels, names)
         if region is None:
-            return Deletion(error=f"This model predicts no {class_name} here.")
+            return Deletion(error=_missing(class_name, names))
         target = class_mean(names.index(class_name), region)
         raw = look.cam(target, method)
         return Deletion((0.0, *SHARES), *deletion(explainer, as_image(photo.work["standard"]), raw, target, SHARES))
+
+
+def _key(model: ModelRef, photo: ShownPhoto, depth: Depth, method: Method, question: Question) -> tuple[object, ...]:
+    """Return what an answer is kept by; what a model predicts hangs on no layer and no method."""
+    how = () if question == Question() else (depth, method)
+    return (model.id, photo.sha256, *how, question)
+
+
+def _missing(class_name: str, names: Sequence[str]) -> str:
+    known = class_name in names
+    return (
+        f"This model predicts no {class_name} here." if known else f"This model does not know the class {class_name}."
+    )
 
 
 def asked(
     question: Question, labels: NDArray[np.uint8], names: tuple[str, ...]
 ) -> tuple[str, NDArray[np.bool_] | None]:
     """Return the class that a question is about and the region over which its score is read; none where there is none."""
-    box = region_of(question.box, *labels.shape) if question.box else None
     if question.class_name is None:
-        inside = labels[box] if box is not None else labels.ravel()
-        class_id = int(np.bincount(inside[inside != VOID], minlength=len(names)).argmax())
-        return names[class_id], box
-    if question.class_name not in names:
-        return question.class_name, None
-    predicted = labels == names.index(question.class_name)
-    region = box if box is not None else predicted
-    return question.class_name, region if region.any() else None
+        inside = labels[region_of(question.box, *labels.shape)] if question.box else labels.ravel()
+        class_name = names[int(np.bincount(inside[inside != VOID], minlength=len(names)).argmax())]
+    else:
+        class_name = question.class_name
+    if class_name not in names:
+        return class_name, None
+    region = _region(question, labels, names.index(class_name))
+    return class_name, region if region.any() else None
 
 
-def _kept(shelf: "OrderedDict[Hashable, T]", key: Hashable, make: Callable[[], T], most: int) -> T:
+def _region(question: Question, labels: NDArray[np.uint8], class_id: int) -> NDArray[np.bool_]:
+    return labels == class_id if question.box is None else region_of(question.box, *labels.shape)
+
+
+def _kept(shelf: "OrderedDict[K, T]", key: K, make: Callable[[], T], most: int) -> T:
     """Return what is kept under a key, made where it is missing; the one unused for longest makes room."""
     if key not in shelf:
         while len(shelf) >= most:

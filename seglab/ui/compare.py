@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from seglab.labels import LabelSpace, Palette, remap_table, rolls_up, space
 from seglab.runs import RunError
 from seglab.scores import Detail, to_labels
+from seglab.ui.cam_work import cam_bench
 from seglab.ui.photos import ShownPhoto
 from seglab.ui.viewer import Panel, format_view, parse_view, viewer
 from seglab.ui.workbench import (
@@ -126,6 +127,7 @@ def _own_run() -> None:
         if st.button(f"Remove {ref.title}", key=f"remove-{ref.key}", icon=":material/delete:", type="tertiary"):
             own.remove(ref)
             remove_own_run(ref)
+            cam_bench().forget(ref)
             st.rerun()
     files = st.file_uploader(
         "run.json and weights.safetensors",

@@ -2,22 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 import streamlit as st
 
 from seglab.labels import space
+from seglab.pointing import METHODS, Method
 from seglab.ui import results
 from seglab.ui.cam_work import DEPTHS, CamAnswer, Depth, Question, cam_bench
 from seglab.ui.compare import choose_models
 from seglab.ui.photos import ShownPhoto
 from seglab.ui.workbench import ModelRef, bundled_models
 
-if TYPE_CHECKING:
-    from seglab.cam import Method
-
-METHODS: "dict[Method, str]" = {"gradcam": "Grad-CAM", "gradcam++": "Grad-CAM++", "hirescam": "HiResCAM"}
 ABOUT_METHODS = (
     "**Grad-CAM** weighs each feature by its mean gradient: the usual one. **Grad-CAM++** counts positive gradients where "
     "they are, which favours several small objects. **HiResCAM** multiplies gradient and feature at each place: no averaging."
@@ -40,7 +37,7 @@ class View:
     photo: ShownPhoto
     models: list[ModelRef]
     depth: Depth
-    method: "Method"
+    method: Method
     opacity: float  # 0 to 1
     shared: bool  # one scale for all models of a class
 
@@ -62,7 +59,7 @@ def controls(photo: ShownPhoto) -> View:
             )
             st.caption(ABOUT_DEPTHS)
             method = st.segmented_control(
-                "Method",
+                Method,
                 list(METHODS),
                 default="gradcam",
                 format_func=METHODS.__getitem__,
@@ -82,7 +79,7 @@ def controls(photo: ShownPhoto) -> View:
             help="Shared: one scale for all models of a class, so that bright means the same. Its own: every map ends at its "
             "own brightest places; compare shapes then, never brightness.",
         )
-    return View(photo, models, cast(Depth, depth), cast("Method", method), opacity / 100, scale == "shared")
+    return View(photo, models, cast(Depth, depth), cast(Method, method), opacity / 100, scale == "shared")
 
 
 def classes(view: View) -> list[str]:
@@ -92,8 +89,12 @@ def classes(view: View) -> list[str]:
         st.stop()
     for answer in first.ask(Question()).values():
         if answer is not None and answer.error is not None:
-            st.error(f"{first.models[0].title} cannot be asked: {results.plain(answer.error)}", icon=":material/block:")
-    offered = _present(view) or list(space(view.models[0].label_space).names)
+            title = results.plain(first.models[0].title)
+            st.error(f"{title} cannot be asked: {results.plain(answer.error)}", icon=":material/block:")
+    known = list(dict.fromkeys(name for model in view.models for name in space(model.label_space).names))
+    linked = st.session_state["about"] if "about" in st.session_state else st.query_params.get_all("about")
+    present = _present(view)  # so far; what a link or the reader has chosen is offered too
+    offered = [name for name in known if name in present or name in (linked or [])] or known
     default = next((name for name in PREFERRED if name in offered), offered[0])
     if "about" in st.session_state:
         st.session_state["about"] = [name for name in st.session_state["about"] or [] if name in offered]
@@ -111,17 +112,16 @@ def classes(view: View) -> list[str]:
     return chosen[:MAX_CLASSES]
 
 
-def _present(view: View) -> list[str]:
-    """Return the classes that a model sees in the photo, of those that have looked, in the order of their ids."""
-    names: dict[str, None] = {}
+def _present(view: View) -> set[str]:
+    """Return the classes that a model sees in the photo, of those that have looked."""
+    names: set[str] = set()
     for model in view.models:
-        labels = cam_bench().seen(model, view.photo, view.depth, view.method)
+        labels = cam_bench().seen(model, view.photo)
         if labels is not None:
             known = space(model.label_space).names
             shares = np.bincount(labels.ravel(), minlength=256)[: len(known)] / labels.size
-            names |= {name: None for name, share in zip(known, shares, strict=True) if share >= LEAST_SHARE}
-    order = [name for model in view.models for name in space(model.label_space).names]
-    return sorted(names, key=order.index)
+            names |= {name for name, share in zip(known, shares, strict=True) if share >= LEAST_SHARE}
+    return names
 
 
 def look_on(view: View) -> None:

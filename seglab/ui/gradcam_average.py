@@ -12,9 +12,10 @@ from seglab.evidence.pointing import coactivation_table, pointing_table
 from seglab.figures.cams import coactivation_figure, pointing_figure
 from seglab.figures.heat import heat_alone, limit, scale_bar
 from seglab.labels import LabelSpace, space
+from seglab.pointing import METHODS
 from seglab.runs import RunError
 from seglab.ui import results
-from seglab.ui.gradcam import METHODS, PREFERRED
+from seglab.ui.gradcam import PREFERRED
 from seglab.ui.workbench import ModelRef, bundled_models
 
 MADE_BY = "python -m trainers.explain results/camvid-architectures/*-seed42 --data DIR"
@@ -66,11 +67,17 @@ def _chosen(stored: list[tuple[ModelRef, list[str]]]) -> Found:
             st.warning(
                 f"The maps of {results.plain(ref.title)} are of other weights and left out. Make them anew: `{MADE_BY}`"
             )
-        elif not found or (ref.label_space, cams.stems) == (found[0][0].label_space, found[0][1].stems):
+        elif not cams.images.any():
+            st.warning(f"{results.plain(ref.title)} has no map of any class and is left out.")
+        elif not found or _measured_on(ref, cams) == _measured_on(*found[0]):
             found.append((ref, cams))
         else:
             st.warning(f"{results.plain(ref.title)} was explained on other images or classes and is left out.")
     return found
+
+
+def _measured_on(ref: ModelRef, cams: MeanCams) -> tuple[object, ...]:
+    return ref.label_space, cams.stems, *(cams.about.get(key) for key in ("data", "split", "fingerprint"))
 
 
 def _maps(found: Found, label_space: LabelSpace) -> None:
@@ -144,8 +151,8 @@ def _pointing(found: Found, label_space: LabelSpace) -> None:
     blocks = ", in blocks of 20 neighbouring frames of one clip: too narrow" if one_clip else ""
     st.caption(
         "Evidence inside: mean over images of the share of positive evidence on the *labelled* pixels of the class, in images "
-        "where the model predicts it; chance: the share of the area that the class has there. Peak: images whose highest "
-        f"evidence lies on the class. Intervals: 95 % bootstrap over images{blocks}. {_origin(found)}"
+        "where the model predicts it and has evidence for it; chance: the share of the area that the class has there. Peak: "
+        f"images whose highest evidence lies on the class. Intervals: 95 % bootstrap over images{blocks}. {_origin(found)}"
     )
 
 
@@ -167,6 +174,8 @@ def _coactivation(found: Found, label_space: LabelSpace) -> None:
 def _strongest(values: np.ndarray, names: Sequence[str]) -> str:
     """Say which class's evidence lies most on another class."""
     beside = np.where(np.eye(len(values), dtype=bool) | np.isnan(values), -1.0, values)
+    if beside.max() < 0:
+        return "No evidence lies on another class."
     row, column = divmod(int(beside.argmax()), len(names))
     return f"Most beside its own class: {beside[row, column]:.0%} of the evidence for {names[row]} lies on {names[column]}."
 
@@ -178,5 +187,5 @@ def _origin(found: Found) -> str:
     images = len(found[0][1].stems)
     return results.plain(
         f"{first.get('data', '?')} {first['split']}, {images} images, fingerprint {str(first.get('fingerprint'))[:12]} · "
-        f"{', '.join(methods)} · commit {', '.join(commits) or 'not recorded'}"
+        f"{', '.join(methods)} · one training seed each · commit {', '.join(commits) or 'not recorded'}"
     )

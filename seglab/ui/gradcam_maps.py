@@ -17,10 +17,10 @@ from seglab.comparison import zip_files
 from seglab.figures.cams import deletion_figure
 from seglab.figures.heat import Map, difference_over, heat_over, limit, scale_bar
 from seglab.images import encode_png, safe_stem
-from seglab.pointing import density, energy_inside, overlap, peak_inside
+from seglab.pointing import METHODS, density, energy_inside, overlap, peak_inside
 from seglab.ui import photos, results
 from seglab.ui.cam_work import DEPTHS, CamAnswer, Deletion, Depth, Question, cam_bench
-from seglab.ui.gradcam import METHODS, View, classes, controls, look_on, wait_for
+from seglab.ui.gradcam import View, classes, controls, look_on, wait_for
 from seglab.ui.pointer import format_box, parse_box, pointer
 from seglab.ui.workbench import ModelRef
 
@@ -29,7 +29,7 @@ Asked = tuple[ModelRef, CamAnswer, Map | None]  # a model, its answer, the densi
 
 def photo() -> None:
     """Show everything about one photo, in lazy tabs: only the open one is computed."""
-    shown = photos.picker()[0]
+    shown = photos.bounded(photos.picker()[0])
     view = controls(shown)
     chosen = classes(view)
     sections = {
@@ -58,6 +58,10 @@ def maps(view: View, names: Sequence[str]) -> None:
         found = _answers(view, question)
         _row(view, found, st.columns(max(2, len(view.models)), gap="small"))
         rows += _figures(found)
+    failed = [a for q in questions for a in view.ask(q).values() if a is not None and a.error is not None]
+    if failed and st.button("Try the failed models again", icon=":material/refresh:"):
+        cam_bench().forget_failures()
+        st.rerun()
     if rows:
         st.dataframe(
             pd.DataFrame(rows),
@@ -127,9 +131,9 @@ def _words(answer: CamAnswer, shown: Map | None) -> str:
     assert answer.evidence is not None
     assert answer.region is not None
     inside = energy_inside(answer.evidence, answer.region)
-    if answer.marked:
+    if answer.question is not None and answer.question.box is not None:
         share = f"; {inside:.0%} of the evidence inside the box" if answer.region.sum() > 1 else ""
-        return f"explains {answer.class_name} at the mark, score {answer.value:.2f}{share}"
+        return f"explains {answer.class_name} at the mark, score {answer.value:.2f}{share}; {answer.layer}"
     return f"{answer.class_name}: {inside:.0%} of the evidence on {answer.region.mean():.1%} of the photo"
 
 
@@ -147,6 +151,7 @@ def _figures(found: Sequence[Asked]) -> list[dict[str, object]]:
             {
                 "class": answer.class_name,
                 "model": model.title,
+                "layer": answer.layer,
                 "evidence inside (%)": inside * 100,
                 "area (%)": area * 100,
                 "times chance": inside / area,
@@ -211,6 +216,8 @@ def difference(view: View, names: Sequence[str]) -> None:
     if not wait_for(lambda: list(two.ask(Question(name)).values()), "Explaining"):
         return
     found = _answers(two, Question(name))
+    if len(found) < 2:  # one was pushed out of memory meanwhile: it is on its way again
+        return
     maps_ = [shown for _, _, shown in found]
     if maps_[0] is None or maps_[1] is None:
         for model, answer, shown in found:
@@ -316,7 +323,7 @@ def _raw(view: View, found: Mapping[str, Sequence[Asked]]) -> bytes:
                     "model": model.title,
                     "run": model.run_name,
                     "weights_sha256": model.sha256,
-                    "depth": view.depth,
+                    "layer": answer.layer,
                     "method": METHODS[view.method],
                     "score": None if answer.raw is None else answer.value,
                     "without": answer.missing or answer.error,

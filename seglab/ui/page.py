@@ -14,16 +14,20 @@ def begin(title: str, question: str = "") -> None:
     if PagesManager.uses_pages_directory and is_served():
         PagesManager.uses_pages_directory = False
         st.rerun()
-    if st.session_state.get("page") != title:
-        st.session_state["page"], st.session_state["visit"] = title, visit() + 1
+    st.session_state["script-run"], st.session_state["page"] = script_run() + 1, title
     st.title(title, anchor=False)
     if question:
         st.markdown(question)
 
 
-def visit() -> int:
-    """Return how many times the reader has changed pages."""
-    return int(st.session_state.get("visit", 0))
+def script_run() -> int:
+    """Return how many times a page of this session has run from its beginning."""
+    return int(st.session_state.get("script-run", 0))
+
+
+def current() -> str:
+    """Return the title of the page that runs."""
+    return str(st.session_state.get("page", ""))
 
 
 def is_served() -> bool:

@@ -1,5 +1,6 @@
-"""Choosing the photo: samples, uploads, camera. Photos live in the session's memory and nowhere else."""
+"""Choosing the photo: samples, uploads, camera. Photos live in memory only: the session's, and the bounded queue of answers."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 from seglab.images import MAX_BYTES, ImageError, open_mask, open_photo, resize
 from seglab.samples import LABEL_SPACE, SAMPLES, load_sample
 from seglab.scores import DETAILS, Detail, shrink_to_work
-from seglab.ui.page import visit
+from seglab.ui import page
 from seglab.ui.viewer import display_size
 
 TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
 MAX_PHOTOS = 12
+MAX_WORK_PIXELS = 2**20
 _MIB = MAX_BYTES // 2**20
 
 
@@ -47,7 +49,8 @@ class Shelf:
     """A session's photos, by the uploader's file id; they stay when the reader goes to another page."""
 
     photos: dict[str, ShownPhoto] = field(default_factory=dict)
-    visit: int = -1  # of the page (:func:`seglab.ui.page.visit`); an uploader is empty on each new one
+    shown_in: int = -1  # run of the script in which the uploader last stood there; after a pause it comes back empty,
+    shown_on: str = ""  # and on another page
     in_uploader: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)  # tried again as soon as there is room
@@ -154,9 +157,10 @@ def _remove_earlier(shelf: Shelf, keys: list[str]) -> None:
 
 def _take(shelf: Shelf, uploads: dict[str, Any], shot: Any) -> None:
     """Bring the shelf in line with the uploader; a camera's shot stays after its popover has closed."""
-    if shelf.visit != visit():
-        shelf.visit, shelf.in_uploader = visit(), set()
+    if (shelf.shown_in, shelf.shown_on) != (page.script_run() - 1, page.current()):
+        shelf.in_uploader = set()
         shelf.refused.clear()
+    shelf.shown_in, shelf.shown_on = page.script_run(), page.current()
     for gone in shelf.in_uploader - uploads.keys():
         shelf.photos.pop(gone, None)
         shelf.refused.pop(gone, None)
@@ -185,6 +189,20 @@ def _unused(name: str, taken: set[str]) -> str:
     path = PurePath(name)
     numbered = (f"{path.stem} ({n}){path.suffix}" for n in count(2))
     return name if name not in taken else next(one for one in numbered if one not in taken)
+
+
+def bounded(photo: ShownPhoto) -> ShownPhoto:
+    """Return a photo whose working copy has a million pixels at most: what Grad-CAM and corruptions work on.
+
+    Ordinary photos have less; only very long ones come smaller, for they are not scored in tiles here.
+    """
+    pixels = photo.work["standard"]
+    scale = (MAX_WORK_PIXELS / (pixels.shape[0] * pixels.shape[1])) ** 0.5
+    if scale >= 1:
+        return photo
+    small = resize(pixels, *(max(1, round(side * scale)) for side in pixels.shape[:2]))
+    digest = hashlib.sha256(f"{photo.sha256}:bounded".encode()).hexdigest()
+    return replace(photo, sha256=digest, work={"standard": small, "high": small})
 
 
 def read_truth(data: bytes, name: str, photo: ShownPhoto) -> NDArray[np.uint8]:

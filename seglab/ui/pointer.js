@@ -12,8 +12,8 @@ export default function mount({ data, parentElement, setStateValue }) {
   if (image.src !== data.src) image.src = data.src
   image.alt = data.alt
   root.setAttribute("aria-label", data.label)
-  draw(mark, data.box)
-  let start = null
+  root.start ??= null // of a drag: it outlives a new call with new data
+  if (!root.start) draw(mark, data.box)
   let cursor = middle(data.box)
 
   const at = (event) => {
@@ -28,23 +28,23 @@ export default function mount({ data, parentElement, setStateValue }) {
   }
   root.onpointerdown = (event) => {
     if (event.button !== 0) return
-    start = at(event)
+    root.start = at(event)
     root.setPointerCapture(event.pointerId)
-    draw(mark, span(start, start))
+    draw(mark, span(root.start, root.start))
   }
   root.onpointermove = (event) => {
-    if (start) draw(mark, span(start, at(event)))
+    if (root.start) draw(mark, span(root.start, at(event)))
   }
   root.onpointerup = (event) => {
-    if (!start) return
-    const box = span(start, at(event))
-    start = null
+    if (!root.start) return
+    const box = span(root.start, at(event))
+    root.start = null
     cursor = middle(box)
     draw(mark, box)
     setStateValue("box", box)
   }
   root.onpointercancel = () => {
-    start = null
+    root.start = null
     draw(mark, data.box)
   }
   root.onkeydown = (event) => {

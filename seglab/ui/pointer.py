@@ -39,6 +39,9 @@ def pointer(photo: NDArray[np.uint8], box: Box | None, alt: str, key: str = "poi
     """
     label = "Photo: click a pixel or draw a box. With the keyboard: arrow keys move the mark, Enter asks."
     source = "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(photo)).decode("ascii")
+    state = st.session_state.get(key)
+    now = clean_box(state.get("box")) if isinstance(state, Mapping) else None
+    box = now or box  # what the reader has just marked, before the link
     shown = [value / WHOLE for value in box] if box else None
     result = _COMPONENT(
         key=key, data={"src": source, "alt": alt, "label": label, "box": shown}, on_box_change=lambda: None

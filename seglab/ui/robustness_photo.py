@@ -1,5 +1,6 @@
 """The Robustness page about one photo: all fifteen corruptions, and what one of them does to masks and evidence."""
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import cast
@@ -13,15 +14,15 @@ from seglab import metrics
 from seglab.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
 from seglab.figures.heat import heat_over, limit
 from seglab.images import blend, resize, resize_labels
-from seglab.labels import VOID, remap, rolls_up, space
+from seglab.labels import remap, rolls_up, space
 from seglab.pointing import density
 from seglab.scores import to_labels
 from seglab.ui import photos, results
 from seglab.ui.cam_work import Question, cam_bench
-from seglab.ui.compare import choose_models
+from seglab.ui.compare import Settings, ask_all, choose_models
 from seglab.ui.gradcam import PREFERRED, wait_for
 from seglab.ui.photos import ShownPhoto
-from seglab.ui.workbench import Answer, ModelRef, bundled_models, workbench
+from seglab.ui.workbench import Answer, ModelRef, bundled_models
 
 THUMB_PX = 320  # width
 OPACITY = 0.55
@@ -41,7 +42,7 @@ class View:
 
 def photo() -> None:
     """Show everything about one photo, in lazy tabs: only the open one is computed."""
-    shown = photos.picker()[0]
+    shown = photos.bounded(photos.picker()[0])
     own: list[ModelRef] = st.session_state.setdefault("own-runs", [])
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         with st.popover("Models", icon=":material/tune:"):
@@ -92,57 +93,55 @@ def photo() -> None:
 
 
 def _gallery(photo: ShownPhoto, severity: Severity, seed: int) -> None:
-    pictures = _thumbs(photo.sha256, severity, seed, photo.work["standard"])
+    pictures = _thumbs(photo, severity, seed)
     with st.grid(5, min_column_width=150, gap="xsmall"):
         for key, picture in zip(CORRUPTIONS, pictures, strict=True):
             one = CORRUPTIONS[key]
             st.image(picture, caption=one.title, width="stretch", alt=f"{photo.alt}: {one.title}, {one.what}")
 
 
-@st.cache_data(max_entries=16, show_spinner="Fifteen ways to get worse…")  # type: ignore[untyped-decorator]
-def _thumbs(sha256: str, severity: Severity, seed: int, _pixels: NDArray[np.uint8]) -> list[NDArray[np.uint8]]:
-    height, width = _pixels.shape[:2]
-    small = resize(_pixels, round(height * min(1, THUMB_PX / width)), min(width, THUMB_PX))
-    return [corrupt(small, key, severity, seed)[0] for key in CORRUPTIONS]
-
-
-@st.cache_resource(max_entries=16, show_spinner=False)  # type: ignore[untyped-decorator]
-def _worse(
-    sha256: str, key: str, severity: Severity, seed: int, space_key: str, _photo: ShownPhoto
-) -> tuple[ShownPhoto, NDArray[np.uint8] | None]:
-    pixels = _photo.work["standard"]
-    truth = None if _photo.truth is None else resize_labels(_photo.truth, *pixels.shape[:2])
-    worse, bent = corrupt(pixels, key, severity, seed, truth)
-    photo = replace(
-        _photo,
-        key=f"{_photo.key}:{key}:{severity}:{seed}",
-        sha256=f"{sha256}:{key}:{severity}:{seed}",  # what answers are kept by
-        height=pixels.shape[0],
-        width=pixels.shape[1],
-        shown=worse,
-        work={"standard": worse, "high": worse},
-        alt=f"{_photo.alt}, under {CORRUPTIONS[key].title} of severity {severity}",
-        reread=lambda: worse,
-    )
-    return photo, bent
+def _thumbs(photo: ShownPhoto, severity: Severity, seed: int) -> list[NDArray[np.uint8]]:
+    """Return the fifteen small pictures; the session keeps those of its last question."""
+    asked, pictures = st.session_state.get("thumbs", (None, []))
+    if asked != (photo.sha256, severity, seed):
+        pixels = photo.work["standard"]
+        height, width = pixels.shape[:2]
+        small = resize(pixels, max(1, round(height * min(1, THUMB_PX / width))), min(width, THUMB_PX))
+        pictures = [corrupt(small, key, severity, seed)[0] for key in CORRUPTIONS]
+        st.session_state["thumbs"] = (photo.sha256, severity, seed), pictures
+    return list(pictures)
 
 
 def worse_photo(
     photo: ShownPhoto, key: str, severity: Severity, seed: int
 ) -> tuple[ShownPhoto, NDArray[np.uint8] | None]:
     """Return a photo under a corruption, at its working size, and its exact mask, bent along, where it has one."""
-    found: tuple[ShownPhoto, NDArray[np.uint8] | None] = _worse(
-        photo.sha256, key, severity, seed, photo.truth_space, photo
+    pixels = photo.work["standard"]
+    truth = None if photo.truth is None else resize_labels(photo.truth, *pixels.shape[:2])
+    worse, bent = corrupt(pixels, key, severity, seed, truth)
+    name = f"{photo.sha256}:{key}:{severity}:{seed}"
+    found = replace(
+        photo,
+        key=f"{photo.key}:{key}:{severity}:{seed}",
+        sha256=hashlib.sha256(name.encode()).hexdigest(),  # answers are kept, and were stored ahead of time, by it
+        height=pixels.shape[0],
+        width=pixels.shape[1],
+        shown=worse,
+        work={"standard": worse, "high": worse},
+        alt=f"{photo.alt}, under {CORRUPTIONS[key].title} of severity {severity}",
+        reread=lambda: worse,
     )
-    return found
+    return found, bent
 
 
 def masks(view: View, worse: tuple[ShownPhoto, NDArray[np.uint8] | None]) -> None:
     """Show each model's mask before and after, and how much of it stays."""
 
+    chosen = Settings(view.models, space(view.models[0].label_space), "native", "standard")
+
     def ask() -> list[Answer | None]:
-        bench = workbench()
-        return [bench.ask(model, shown, "standard") for model in view.models for shown in (view.photo, worse[0])]
+        found = [ask_all(shown, chosen) for shown in (view.photo, worse[0])]  # held by the session
+        return [answers[model.key] for model in view.models for answers in found]
 
     wait_for(ask, "Segmenting")
     answers = ask()
@@ -168,7 +167,7 @@ def masks(view: View, worse: tuple[ShownPhoto, NDArray[np.uint8] | None]) -> Non
             )
         rows.append(_figures(view, model, labels, truth, worse[1]))
     if rows:
-        _table(rows, truth is not None, bent=view.key == "optical_distortion")
+        _table(rows, any("loses (%)" in row for row in rows), bent=view.key == "optical_distortion")
 
 
 def _labels(model: ModelRef, answer: Answer, size: tuple[int, ...]) -> NDArray[np.uint8]:
@@ -190,10 +189,11 @@ def _figures(
     names = space(model.label_space).names
     found = []
     for ids, mask in zip(labels, (truth, bent), strict=True):
-        target = np.where(mask == VOID, VOID, remap(mask, view.photo.truth_space, model.label_space)).astype(np.uint8)
+        target = remap(mask, view.photo.truth_space, model.label_space)
         found.append(metrics.summarise(metrics.confusion_matrix(ids, target, len(names)), names))
     row |= {"mIoU before": found[0]["miou"] * 100, "mIoU after": found[1]["miou"] * 100}
-    row["loses (%)"] = (1 - found[1]["miou"] / found[0]["miou"]) * 100
+    before = found[0]["miou"]
+    row["loses (%)"] = (1 - found[1]["miou"] / before) * 100 if before > 0 else float("nan")
     return row | {name: (found[1][f"iou/{name}"] - found[0][f"iou/{name}"]) * 100 for name in names}
 
 

@@ -9,7 +9,9 @@ import streamlit as st
 
 from seglab import robustness
 from seglab.corruptions import CORRUPTIONS, SEVERITIES
+from seglab.evidence.curves import ALPHA
 from seglab.evidence.images import block_of
+from seglab.evidence.words import in_words, p_text
 from seglab.figures.robust import class_loss_heatmap, loss_heatmap
 from seglab.labels import space
 from seglab.metrics import iou_per_class
@@ -30,7 +32,7 @@ def _load(folder: str, num_classes: int, written: int) -> Robustness:
 
 
 @st.cache_data(max_entries=8, show_spinner="Resampling the images…")  # type: ignore[untyped-decorator]
-def _loss(content: tuple[int, ...], block: int, _found: dict[str, Robustness]) -> Loss:
+def _loss(content: tuple[tuple[str, int], ...], block: int, _found: dict[str, Robustness]) -> Loss:
     return mean_loss(_found, block)
 
 
@@ -68,8 +70,10 @@ def _measured() -> Found:
             st.info(
                 f"{title} is measured in {one.done} of {len(robustness.CONDITIONS)} conditions; go on with `{MADE_BY}`"
             )
-        elif found and (ref.label_space, one.stems) != (found[0][0].label_space, found[0][1].stems):
-            st.warning(f"{title} was measured on other images or classes and is left out.")
+        elif len(one.stems) < 2 or not one.confusions.any((1, 2, 3)).all():
+            st.warning(f"What was measured for {title} has no labelled pixels, or one image only, and is left out.")
+        elif found and _measured_on(ref, one) != _measured_on(*found[0]):
+            st.warning(f"{title} was measured on other images, classes or strengths of corruption and is left out.")
         else:
             found.append((ref, one))
     if not found:
@@ -79,25 +83,33 @@ def _measured() -> Found:
     return found
 
 
+def _measured_on(ref: ModelRef, one: Robustness) -> tuple[object, ...]:
+    about = (one.about.get(key) for key in ("data", "split", "fingerprint", "parameters"))
+    return ref.label_space, one.stems, *about
+
+
 def _answer(found: Found, by_title: dict[str, Robustness], table: pd.DataFrame) -> None:
     """Say in a sentence which model loses least, and whether that is more than a few images would do."""
     about, images = found[0][1].about, len(found[0][1].stems)
     one_clip = str(about.get("data")) in results.CLIPS and about.get("split") == "val"
     every = about.get("every", 1)
     block = max(1, min(block_of(images, one_clip), round(20 / every) if isinstance(every, int) and every > 0 else 1))
-    loss = _loss(tuple(zlib.crc32(one.confusions.tobytes()) for _, one in found), block, by_title)
+    content = tuple((ref.title, zlib.crc32(one.confusions.tobytes())) for ref, one in found)
+    loss = _loss(content, block, by_title)
     first, *others = loss.relative_drop
     mean, low, high = loss.relative_drop[first]
     said = f"**{results.plain(first)}** degrades least: over all 45 conditions it loses {mean:.0%} of its mIoU "
     said += f"({low:.0%} to {high:.0%})"
     if others:
-        lead, lead_low, lead_high = loss.lead
-        sure = lead_low > 0
-        said += (
-            f", {lead * 100:.1f} points less than {results.plain(others[0])} ({lead_low * 100:+.1f} to {lead_high * 100:+.1f}): "
-            + ("more than the choice of images would do." if sure else "not distinguishable from the choice of images.")
-        )
-    st.markdown(said if others else said + ".")
+        more, more_low, more_high, p = loss.leads[others[0]]
+        said += f", {more * 100:.1f} points less than {results.plain(others[0])} "
+        said += f"({more_low * 100:+.1f} to {more_high * 100:+.1f}): "
+        if all(corrected < ALPHA for *_, corrected in loss.leads.values()):
+            said += "more than the choice of images would do, against every other model"
+        else:
+            said += "not distinguishable from the choice of images"
+        said += f" ({p_text(p)} after Holm over {in_words(len(others), 'comparison')} with the best)"
+    st.markdown(f"{said}. One training seed each: another seed may change the order.")
     worst = str(table.groupby("corruption")["relative_drop"].mean().idxmax())
     st.markdown(
         f"What harms most, on average over the models: **{CORRUPTIONS[worst].title}** ({CORRUPTIONS[worst].what})."

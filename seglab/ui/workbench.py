@@ -175,7 +175,7 @@ def model_ref(run: Run, key: str, title: str, own: bool = False) -> ModelRef:
     record = run.record
     return ModelRef(
         key=key,
-        title=title,
+        title="".join(c for c in title if c.isprintable())[:100].replace("<", "‹"),  # Plotly reads tags
         folder=run.folder,
         sha256=str((record.get("weights") or {}).get("sha256") or sha256_file(run.weights)),
         label_space=str(record["label_space"]),

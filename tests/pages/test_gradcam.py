@@ -87,7 +87,7 @@ def test_a_model_that_does_not_see_a_class_or_has_no_evidence_says_so_in_words(m
     assert cam_work.asked(cam_work.Question("rider"), labels, CAMVID.names) == ("rider", None)
     name, region = cam_work.asked(cam_work.Question(None, (0, 0, 400, 400)), labels, CAMVID.names)
     assert (name, region.sum() if region is not None else 0) == ("sky", 4)
-    none = cam_work.CamAnswer(labels, "car", labels == 0, evidence=-np.ones((4, 4), np.float32))
+    none = cam_work.CamAnswer(labels, "car", 0, -np.ones((2, 2), np.float32), "decoder", 1.0, cam_work.Question("car"))
     monkeypatch.setattr(cam_work.CamBench, "_map", lambda *_: none)
     monkeypatch.setattr(cam_work.CamBench, "seen", lambda *_: labels)
     cam_work.cam_bench.clear()
@@ -138,11 +138,12 @@ def test_the_raw_values_come_with_where_they_are_from() -> None:
     refs = [ref for ref in workbench.bundled_models() if ref.key == "fpn_convnextv2"]
     labels = np.zeros(photo.work["standard"].shape[:2], np.uint8)
     raw = np.arange(6, dtype=np.float32).reshape(2, 3)
-    answers = [(refs[0], cam_work.CamAnswer(labels, "sky", labels == 0, raw, value=2.5), None)]
+    answers = [(refs[0], cam_work.CamAnswer(labels, "sky", 0, raw, "decoder", 2.5, cam_work.Question("sky")), None)]
     view = gradcam_maps.View(photo, refs, "Decoder", "gradcam", 0.5, True)
     with np.load(io.BytesIO(gradcam_maps._raw(view, {"sky": answers})), allow_pickle=False) as file:
         about = json.loads(str(file["about"]))
         assert np.array_equal(file["sky/fpn_convnextv2"], raw)
+        assert about["maps"][0]["layer"] == "decoder"
     assert about["maps"][0]["weights_sha256"] == refs[0].sha256
     assert (about["maps"][0]["run"], about["maps"][0]["score"]) == ("camvid-architectures/fpn_convnextv2-seed42", 2.5)
 
@@ -167,3 +168,24 @@ def test_a_photo_given_on_compare_is_offered_here_and_can_be_removed(own_cache: 
     page.button(key="remove-earlier").click()
     settle(page)
     assert "street.jpg" not in page.pills(key="photo").options
+
+
+def test_a_photo_survives_a_look_at_the_other_part() -> None:
+    from tests.pages.test_compare import street
+
+    page = open_at(models=TWO[:1])
+    page.file_uploader(key="upload").upload("mine.jpg", street(2))
+    settle(page)
+    for part in ("On average", "This photo"):
+        page.session_state["part"] = part
+        settle(page)
+    assert "mine.jpg" in page.pills(key="photo").options
+    page.button(key="remove-earlier").click()
+    assert "mine.jpg" not in settle(page).pills(key="photo").options
+
+
+def test_a_class_of_the_link_is_offered_though_the_first_model_does_not_see_it() -> None:
+    page = open_at(about=["bicyclist"], depth="Deep", photo="Sample: Golden hour")
+    assert page.get_by_key("about").value == ["bicyclist"]
+    page.session_state["depth"] = "Decoder"
+    assert settle(page).get_by_key("about").value == ["bicyclist"]

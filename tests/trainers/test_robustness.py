@@ -66,7 +66,9 @@ def test_each_condition_is_the_confusion_of_the_corrupted_image(
 
 def test_every_nth_image_is_the_same_image_as_in_the_whole(run_copy: Path, camvid: Path, few: tuple[str, ...]) -> None:
     whole = measure_run(run_copy, camvid, progress=False)
-    half = measure_run(run_copy, camvid, every=2, progress=False)
+    with pytest.raises(RunError, match=r"by other settings \(every\); move its robustness\.npz away, or say --again"):
+        measure_run(run_copy, camvid, every=2, progress=False)
+    half = measure_run(run_copy, camvid, every=2, progress=False, again=True)
     assert half.stems == whole.stems[::2]
     assert np.array_equal(half.confusions, whole.confusions[:, ::2])
 
