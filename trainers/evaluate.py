@@ -65,6 +65,12 @@ def open_validation(record: Mapping[str, Any], root: Path) -> SegmentationData:
     return Resized(data, (height, width)) if height else data
 
 
+def note_other_data(name: str, record: Mapping[str, Any], data: SegmentationData) -> None:
+    """Tell where data are not, byte by byte, those that a run was validated on."""
+    if data.fingerprint() != record["data"]["val"].get("fingerprint"):
+        print(f"{name}: note: the data's fingerprint differs from the record's; figures may differ too")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m trainers.evaluate", description=__doc__.splitlines()[0])
@@ -77,8 +83,7 @@ def main(argv: list[str] | None = None) -> int:
             record = read_record(folder)
             model = load_run(folder)
             data = open_validation(record, args.data)
-            if data.fingerprint() != record["data"]["val"].get("fingerprint"):
-                print(f"{folder.name}: note: the data's fingerprint differs from the record's; figures may differ too")
+            note_other_data(folder.name, record, data)
             names = space(data.label_space).names
             result = metrics.summarise_images(measure(model, data, progress=True), names)
         except (RunError, ValueError) as error:

@@ -26,7 +26,7 @@ from seglab.labels import space
 from seglab.models import spec
 from seglab.pointing import coactivation, density, energy_inside, peak_inside
 from seglab.runs import RunError, read_record
-from trainers.evaluate import open_validation
+from trainers.evaluate import note_other_data, open_validation
 from trainers.loading import eval_batches
 from trainers.setup import explain as reason_of
 from trainers.setup import git_commit, now
@@ -60,6 +60,7 @@ def explain_run(
     if layer not in layers:
         raise ValueError(f"expected a layer of {record['model']['key']} out of {', '.join(layers)}, got {layer!r}")
     data, num_classes = open_validation(record, root), space(record["label_space"]).num_classes
+    note_other_data(folder.name, record, data)
     about = {
         "layer": layer,
         "module": layers[layer],

@@ -24,7 +24,7 @@ from seglab.metrics import confusion_matrix
 from seglab.models import DenseModel, QueryModel
 from seglab.robustness import CLEAN, CONDITIONS, Robustness
 from seglab.runs import RunError, read_record
-from trainers.evaluate import open_validation, predict
+from trainers.evaluate import note_other_data, open_validation, predict
 from trainers.loading import normalise
 from trainers.setup import explain, git_commit, now
 
@@ -50,6 +50,7 @@ def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True,
         raise ValueError(f"expected --every of 1 or more, got {every}")
     record = read_record(folder)
     data, num_classes = open_validation(record, root), space(record["label_space"]).num_classes
+    note_other_data(folder.name, record, data)
     chosen = range(0, len(data), every)
     first = data[0][0]
     about = {
