@@ -28,8 +28,7 @@ from seglab.pointing import coactivation, density, energy_inside, peak_inside
 from seglab.runs import RunError, read_record
 from trainers.evaluate import note_other_data, open_validation
 from trainers.loading import eval_batches
-from trainers.setup import explain as reason_of
-from trainers.setup import git_commit, now
+from trainers.setup import for_each_run, git_commit, now
 
 LEAST_SHARE = 0.001  # of the image, for a class to be explained
 SAVE_EVERY = 10  # images
@@ -149,32 +148,24 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
-    code = 0
-    for folder in args.runs:
-        try:
-            path = explain_run(folder, args.data, args.layer, args.method)
-            record = read_record(folder)
-            names = space(record["label_space"]).names
-            cams = cam_records.load(folder, path.stem, len(names))
-        except KeyboardInterrupt:
-            print("interrupted; run the same command to go on", file=sys.stderr)
-            return 130
-        except (ValueError, OSError) as error:
-            print(f"{folder.name}: {reason_of(error)}", file=sys.stderr)
-            code = 1
-            continue
-        print(
-            f"{folder.name}: {cams.about['layer']}, {METHODS[args.method]}, {len(cams.stems)} images of {cams.about['split']}"
-        )
-        for c, name in enumerate(names):
-            known = ~np.isnan(cams.energy[:, c])
-            if known.any():
-                inside, area = cams.energy[known, c].mean(), cams.area[known, c].mean()
-                hits = np.nanmean(cams.peak[:, c])
-                print(
-                    f"  {name:<14} {known.sum():4} images   evidence inside {inside:6.1%} of {area:6.1%} area   peak {hits:5.1%}"
-                )
-    return code
+    return for_each_run(
+        args.runs, lambda folder: _print(folder, explain_run(folder, args.data, args.layer, args.method))
+    )
+
+
+def _print(folder: Path, path: Path) -> None:
+    names = space(read_record(folder)["label_space"]).names
+    cams = cam_records.load(folder, path.stem, len(names))
+    method, images = METHODS[cams.about["method"]], len(cams.stems)
+    print(f"{folder.name}: {cams.about['layer']}, {method}, {images} images of {cams.about['split']}")
+    for c, name in enumerate(names):
+        known = ~np.isnan(cams.energy[:, c])
+        if known.any():
+            inside, area = cams.energy[known, c].mean(), cams.area[known, c].mean()
+            hits = np.nanmean(cams.peak[:, c])
+            print(
+                f"  {name:<14} {known.sum():4} images   evidence inside {inside:6.1%} of {area:6.1%} area   peak {hits:5.1%}"
+            )
 
 
 if __name__ == "__main__":

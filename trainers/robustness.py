@@ -26,7 +26,7 @@ from seglab.robustness import CLEAN, CONDITIONS, Robustness
 from seglab.runs import RunError, read_record
 from trainers.evaluate import note_other_data, open_validation, predict
 from trainers.loading import normalise
-from trainers.setup import explain, git_commit, now
+from trainers.setup import for_each_run, git_commit, now
 
 
 def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True, again: bool = False) -> Robustness:
@@ -137,25 +137,18 @@ def main(argv: list[str] | None = None) -> int:
     args = parser.parse_args(argv)
     if args.threads:
         torch.set_num_threads(args.threads)
-    code = 0
-    for folder in args.runs:
-        try:
-            found = measure_run(folder, args.data, args.every, again=args.again)
-            table = robustness.drop_table({folder.name: found}, space(read_record(folder)["label_space"]).names)
-        except KeyboardInterrupt:
-            print("interrupted; run the same command to go on", file=sys.stderr)
-            return 130
-        except (ValueError, OSError) as error:
-            print(f"{folder.name}: {explain(error)}", file=sys.stderr)
-            code = 1
-            continue
-        print(
-            f"{folder.name}: {len(found.stems)} images of {found.about['split']}, clean mIoU {table['clean'].iloc[0]:.1%}"
-        )
-        for key, rows in table.groupby("corruption", sort=False):
-            print(f"  {key:<22}" + "".join(f"{value:8.1%}" for value in rows["miou"]))
-        print(f"  mean relative drop {table['relative_drop'].mean():.1%}")
-    return code
+    return for_each_run(
+        args.runs, lambda folder: _print(folder, measure_run(folder, args.data, args.every, again=args.again))
+    )
+
+
+def _print(folder: Path, found: Robustness) -> None:
+    table = robustness.drop_table({folder.name: found}, space(read_record(folder)["label_space"]).names)
+    clean = table["clean"].iloc[0]
+    print(f"{folder.name}: {len(found.stems)} images of {found.about['split']}, clean mIoU {clean:.1%}")
+    for key, rows in table.groupby("corruption", sort=False):
+        print(f"  {key:<22}" + "".join(f"{value:8.1%}" for value in rows["miou"]))
+    print(f"  mean relative drop {table['relative_drop'].mean():.1%}")
 
 
 if __name__ == "__main__":

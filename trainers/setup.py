@@ -5,8 +5,9 @@ import fcntl
 import math
 import platform
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -52,6 +53,21 @@ def explain(error: Exception) -> str:
         return "the device is out of memory; lower batch_size or crop_px, raise accumulate"
     text = str(error).strip()
     return text.splitlines()[-1] if text else type(error).__name__
+
+
+def for_each_run(folders: Sequence[Path], work: Callable[[Path], None]) -> int:
+    """Do something with each run; one that cannot be used is told and the next goes on. Return the exit code."""
+    code = 0
+    for folder in folders:
+        try:
+            work(folder)
+        except KeyboardInterrupt:
+            print("interrupted; run the same command to go on", file=sys.stderr)
+            return 130
+        except (ValueError, OSError) as error:
+            print(f"{folder.name}: {explain(error)}", file=sys.stderr)
+            code = 1
+    return code
 
 
 def now() -> str:
