@@ -54,6 +54,7 @@ class Shelf:
     in_uploader: set[str] = field(default_factory=set)
     refused: dict[str, str] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)  # tried again as soon as there is room
+    arrived: str = ""  # key of a photo that is to be shown; a run may be overtaken before it has shown it
 
 
 def prepare(source: bytes, name: str, key: str, alt: str = "", truth: NDArray[np.uint8] | None = None) -> ShownPhoto:
@@ -101,7 +102,6 @@ def sample_photo(key: str) -> ShownPhoto:
 def picker() -> list[ShownPhoto]:
     """Show the controls that choose photos; return the session's photos, the chosen one first."""
     shelf: Shelf = st.session_state.setdefault("shelf", Shelf())
-    before = set(shelf.photos)
     with st.container(horizontal=True, vertical_alignment="center"):
         files = st.file_uploader(
             "Street photos",
@@ -121,10 +121,11 @@ def picker() -> list[ShownPhoto]:
         st.caption("Photos stay in memory and are never stored. Samples are drawn scenes.", width="content")
     titles = {key: photo.name for key, photo in shelf.photos.items()}
     titles |= {f"sample:{s.key}": f"Sample: {s.title}" for s in SAMPLES}
-    if new := [key for key in shelf.photos if key not in before]:
-        st.session_state["photo"] = new[-1]
+    if shelf.arrived in shelf.photos:
+        st.session_state["photo"] = shelf.arrived
     elif st.session_state.get("photo") not in titles:
         st.session_state.pop("photo", None)
+    shelf.arrived = ""
     first = next(iter(titles))
     chosen = st.pills(
         "Photo",
@@ -176,6 +177,7 @@ def _take(shelf: Shelf, uploads: dict[str, Any], shot: Any) -> None:
         try:
             photo = prepare(file.getvalue(), file.name, key)
             shelf.photos[key] = replace(photo, name=_unused(photo.name, {p.name for p in shelf.photos.values()}))
+            shelf.arrived = key
         except ImageError as error:
             shelf.refused[key] = str(error)
 

@@ -344,6 +344,18 @@ def test_an_uploaded_mask_gives_the_table_that_the_sample_has(open_page: OpenPag
     np.testing.assert_array_equal(page.dataframe[0].value.to_numpy(), expected.to_numpy())
 
 
+def test_a_photo_of_an_overtaken_run_is_shown_by_the_next(open_page: OpenPage) -> None:
+    page = send(open_page(), "upload", ("a.jpg", street(1)), ("b.jpg", street(2)))
+    first, second = page.session_state["shelf"].photos
+    assert page.session_state["photo"] == second
+    page.session_state["shelf"].arrived = first  # on the shelf, and its run ended before the choice was made
+    settle(page)
+    assert page.button_group(key="photo").value == first
+    page.button_group(key="photo").set_value(second)
+    settle(page)
+    assert page.button_group(key="photo").value == second
+
+
 def test_a_mask_belongs_to_its_photo(open_page: OpenPage) -> None:
     page = send(open_page(tab="Ground truth"), "upload", ("a.jpg", street(1)), ("b.jpg", street(2)))
     first = page.session_state["photo"]
