@@ -73,6 +73,11 @@ def dice_per_class(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
     return divide_counts(2 * inter, total)
 
 
+def accuracy_per_class(confusion: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Return ``(..., C)`` shares of each class's pixels that are predicted right (recall); NaN where it has no pixel."""
+    return divide_counts(np.diagonal(confusion, axis1=-2, axis2=-1).astype(np.float64), confusion.sum(-1))
+
+
 def pixel_accuracy(confusion: NDArray[np.integer]) -> float:
     """Return the share of valid pixels that are right; NaN without any valid pixel."""
     total = confusion.sum()

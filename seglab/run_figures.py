@@ -64,6 +64,48 @@ def published_classes(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     return table.assign(**{title: [found.get(key, "") for key in keys] for title, found in columns.items()})
 
 
+def replication(table: pd.DataFrame, x: Mapping[str, float], y: Mapping[str, float]) -> pd.DataFrame:
+    """Put measured differences beside published ones, in percent and points, in the order of the published classes.
+
+    Args:
+        table: class, x, y, delta, low, high in fractions.
+        x: published percent by class.
+        y: published percent by class.
+    """
+    rows = table.set_index("class")
+    found = [
+        {
+            "class": name,
+            "y": rows["y"][name] * 100,
+            "x": rows["x"][name] * 100,
+            "difference": rows["delta"][name] * 100,
+            "low": rows["low"][name] * 100,
+            "high": rows["high"][name] * 100,
+            "published ResNet-50 (%)": y[name],
+            "published ConvNeXt V2-Large (%)": x[name],
+            "published difference": x[name] - y[name],
+        }
+        for name in x
+        if name in rows.index
+    ]
+    return pd.DataFrame(found)
+
+
+def replicates(table: pd.DataFrame, x: Mapping[str, float], y: Mapping[str, float]) -> str:
+    """Say for which classes the measured difference has the published sign, and where its interval excludes 0."""
+    rows = table.set_index("class")
+    names = [name for name in x if name in rows.index]
+    same = [name for name in names if (rows["delta"][name] > 0) == (x[name] > y[name])]
+    clear = [name for name in names if rows["low"][name] > 0 or rows["high"][name] < 0]
+    groups = {
+        "The published sign, and an interval without 0": [name for name in same if name in clear],
+        "the published sign, not told from 0": [name for name in same if name not in clear],
+        "the other sign, and an interval without 0": [name for name in names if name not in same and name in clear],
+        "the other sign, not told from 0": [name for name in names if name not in same and name not in clear],
+    }
+    return "; ".join(f"{words}: {', '.join(of) or 'none'}" for words, of in groups.items()) + "."
+
+
 def _of_class(key: str) -> bool:
     return "/" in key and key.split("/")[0] in _PER_CLASS
 

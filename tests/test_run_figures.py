@@ -6,7 +6,14 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from seglab.run_figures import published_classes, published_figures, run_figures, same_for_all
+from seglab.run_figures import (
+    published_classes,
+    published_figures,
+    replicates,
+    replication,
+    run_figures,
+    same_for_all,
+)
 from seglab.runs import read_record
 
 RESULTS = Path(__file__).resolve().parent.parent / "results"
@@ -74,6 +81,20 @@ def test_what_all_recipes_share_can_be_told_once_but_never_a_metric() -> None:
     assert shared["hours per run (about)"] == "28"
     assert same_for_all(published_figures(records("fpn-convnextv2"))) == {}, "both have a Dice of 91, which is a metric"
     assert same_for_all(published_figures(records("fpn-convnextv2")[:1])) == {}
+
+
+def test_a_repeated_comparison_stands_beside_the_published_one_and_says_what_agrees() -> None:
+    rows = [("road", 0.9, 0.8, 0.1, 0.05, 0.15), ("sky", 0.5, 0.6, -0.1, -0.2, 0.01), ("car", 0.7, 0.6, 0.1, 0.02, 0.2)]
+    table = pd.DataFrame(rows, columns=["class", "x", "y", "delta", "low", "high"])
+    x, y = {"car": 80.0, "road": 90.0, "sky": 70.5}, {"car": 85.0, "road": 88.0, "sky": 71.0}
+    shown = replication(table, x, y)
+    assert shown["class"].tolist() == ["car", "road", "sky"]
+    assert shown["difference"].tolist() == pytest.approx([10, 10, -10])
+    assert shown["published difference"].tolist() == pytest.approx([-5, 2, -0.5])
+    assert replicates(table, x, y) == (
+        "The published sign, and an interval without 0: road; the published sign, not told from 0: sky; "
+        "the other sign, and an interval without 0: car; the other sign, not told from 0: none."
+    )
 
 
 def test_a_trained_run_shows_percent_with_two_digits() -> None:

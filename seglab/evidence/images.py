@@ -5,7 +5,7 @@ images, by a paired bootstrap of contiguous blocks; :mod:`seglab.evidence.classe
 a delta ``x - y`` is x minus y. No torch, no Streamlit.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -91,6 +91,14 @@ def _only(counts: ImageCounts, seeds: Sequence[str]) -> ImageCounts:
     return replace(counts, seeds=tuple(seeds), confusions=counts.confusions[rows])
 
 
+def merge_classes(counts: ImageCounts, groups: Sequence[Sequence[int]]) -> ImageCounts:
+    """Return counts in which each group of class ids is one class; pixels of other ids are left out."""
+    member = np.zeros((counts.confusions.shape[-1], len(groups)), np.int64)
+    for at, ids in enumerate(groups):
+        member[list(ids), at] = 1
+    return replace(counts, confusions=member.T @ np.asarray(counts.confusions, np.int64) @ member)
+
+
 def counted_epochs(x: Sequence[int], y: Sequence[int], asked: int | None) -> tuple[int, int] | None:
     """Return the epochs with counts to compare two variants at; none where one has no counts at all.
 
@@ -118,22 +126,37 @@ def block_of(images: int, one_clip: bool) -> int:
 
 
 def class_deltas_over_images(
-    x: ImageCounts, y: ImageCounts, names: Sequence[str], block: int, resamples: int = RESAMPLES, seed: int = 0
+    x: ImageCounts,
+    y: ImageCounts,
+    names: Sequence[str],
+    block: int,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+    statistic: Callable[[NDArray[np.int64]], NDArray[np.float64]] = iou_per_class,
 ) -> pd.DataFrame:
     """Return one row a class, the largest gain of x over y first.
 
-    Columns as of :func:`seglab.evidence.classes.class_deltas`: IoU of the confusions summed over seeds and images; 95 %
-    percentile interval and p of the paired moving-block bootstrap (:func:`seglab.statistics.paired_bootstrap`), p also
-    corrected over the classes; n is the number of images.
+    Columns as of :func:`seglab.evidence.classes.class_deltas`: the statistic, IoU by default, of the confusions summed over
+    seeds and images; 95 % percentile interval and p of the paired moving-block bootstrap
+    (:func:`seglab.statistics.paired_bootstrap`), p also corrected over the classes; n is the number of images.
+
+    Args:
+        x: counts.
+        y: counts on the same images.
+        names: of the classes, by id.
+        block: images drawn together.
+        resamples: of the bootstrap.
+        seed: of the resamples.
+        statistic: maps ``(..., C, C)`` to ``(..., C)``.
     """
     x, y = paired(x, y)
-    iou_x, iou_y = iou_per_class(x.total), iou_per_class(y.total)
+    of_x, of_y = statistic(x.total), statistic(y.total)
     low, high, p = (np.full(len(names), np.nan) for _ in range(3))
     if len(x.stems) > 1:
-        _, *found = paired_bootstrap(x.by_image, y.by_image, iou_per_class, resamples, block, seed)
+        _, *found = paired_bootstrap(x.by_image, y.by_image, statistic, resamples, block, seed)
         low, high, p = (np.asarray(values, np.float64) for values in found)
     n = [len(x.stems)] * len(names)
-    columns = (list(names), iou_x, iou_y, iou_x - iou_y, low, high, n, p)
+    columns = (list(names), of_x, of_y, of_x - of_y, low, high, n, p)
     rows = pd.DataFrame(dict(zip(DELTA_COLUMNS, columns, strict=False)))
     return delta_table(rows[rows["delta"].notna()])
 

@@ -18,11 +18,13 @@ from seglab.evidence.images import (
     group_iou,
     group_pairs_over_images,
     image_counts,
+    merge_classes,
     pair_delta,
     paired,
 )
 from seglab.evidence.words import stored_metric
 from seglab.labels import SPACES
+from seglab.metrics import accuracy_per_class
 from seglab.runs import RunError, epochs_with_counts, read_counts, read_record
 from seglab.ui import results
 
@@ -140,6 +142,23 @@ def image_deltas(x: Key, y: Key, at: tuple[int, int], names: Sequence[str], one_
     """
     of_x, of_y = paired_counts(x, y, at, len(names))
     return class_deltas_over_images(of_x, of_y, names, block_of(len(of_x.stems), one_clip))
+
+
+@st.cache_data(max_entries=4, show_spinner="Resampling the images…")  # type: ignore[untyped-decorator]
+def accuracy_deltas(
+    x: Key, y: Key, groups: Mapping[str, Sequence[int]], num_classes: int, one_clip: bool
+) -> pd.DataFrame:
+    """Return the deltas x - y, at the last counts of each, of the share of each group's pixels that is predicted right.
+
+    Columns as of :func:`seglab.evidence.images.class_deltas_over_images`.
+
+    Raises:
+        ValueError: where counts cannot be read or paired.
+    """
+    both = paired_counts(x, y, (epochs(x)[-1], epochs(y)[-1]), num_classes)
+    of_x, of_y = (merge_classes(counts, list(groups.values())) for counts in both)
+    block = block_of(len(of_x.stems), one_clip)
+    return class_deltas_over_images(of_x, of_y, list(groups), block, statistic=accuracy_per_class)
 
 
 @st.cache_data(max_entries=16, show_spinner="Resampling the images…")  # type: ignore[untyped-decorator]

@@ -1,5 +1,7 @@
 """The Compare page's ground truth: the sample's own or an uploaded mask, IoU per model and class, error maps."""
 
+from typing import cast
+
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -7,7 +9,7 @@ from numpy.typing import NDArray
 
 from seglab import metrics
 from seglab.images import ImageError, blend, resize_labels
-from seglab.labels import REMAPS, SPACES, VOID, remap, space
+from seglab.labels import REMAPS, SPACES, VOID, SpaceKey, remap, space
 from seglab.ui.compare import Result, Settings, labels_at
 from seglab.ui.photos import ShownPhoto, read_truth
 
@@ -50,12 +52,26 @@ def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | No
             return None
         st.caption("Ground truth: the exact mask of this procedural scene.")
         return remap(photo.truth, photo.truth_space, chosen.space.key)
-    source = st.selectbox(
-        "The mask's ids are those of", list(SPACES), format_func=lambda key: SPACES[key].title, key="truth-space"
-    )
+    source = mask_space()
     if (source, chosen.space.key) not in REMAPS:
         st.info(f"{SPACES[source].title} cannot be told as {chosen.space.title}; choose 8 groups above.")
         return None
+    mask = uploaded_mask(photo, source)
+    if mask is None:
+        st.info("With a mask of the photo you get the IoU of every model and class, and an error map.")
+        return None
+    return remap(mask, source, chosen.space.key)
+
+
+def mask_space() -> SpaceKey:
+    """Let the reader say which label space the ids of a mask are of."""
+    words = "The mask's ids are those of"
+    chosen = st.selectbox(words, list(SPACES), format_func=lambda key: SPACES[key].title, key="truth-space")
+    return cast(SpaceKey, chosen)
+
+
+def uploaded_mask(photo: ShownPhoto, source: SpaceKey) -> NDArray[np.uint8] | None:
+    """Let the reader give a mask of a photo, with ids of a label space; none where there is none that can be used."""
     file = st.file_uploader(
         f"A mask of {photo.width} by {photo.height} pixels: an 8-bit PNG of class ids",
         type=["png"],
@@ -63,15 +79,13 @@ def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | No
         key=f"truth-upload-{photo.key}",  # a mask belongs to its photo
     )
     if file is None:
-        st.info("With a mask of the photo you get the IoU of every model and class, and an error map.")
         return None
     try:
         mask = read_truth(file.getvalue(), file.name, photo)
     except ImageError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
-    out = remap(mask, source, chosen.space.key)
-    if (out == VOID).all():
+    if (mask >= SPACES[source].num_classes).all():
         st.error(f"No pixel of {file.name} holds an id of {source}; choose the label space its ids belong to.")
         return None
     known = SPACES[source].num_classes + (source == "camvid-11")  # CamVid's own masks call 11 unlabelled
@@ -80,7 +94,7 @@ def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | No
         st.warning(
             f"{strange:.1%} of {file.name} holds ids that {SPACES[source].title} does not have; they are left out."
         )
-    return out
+    return mask
 
 
 def _error_map(photo: NDArray[np.uint8], labels: NDArray[np.uint8], truth: NDArray[np.uint8]) -> NDArray[np.uint8]:

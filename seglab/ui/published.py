@@ -7,12 +7,25 @@ import streamlit as st
 
 from seglab import run_figures, run_tables
 from seglab import runs as records
-from seglab.labels import SPACES
-from seglab.run_diff import at, clean
-from seglab.runs import RunError, read_record
-from seglab.ui.results import plain
+from seglab.labels import SPACES, space
+from seglab.run_diff import at, clean, number_at
+from seglab.runs import EXPERIMENT, RunError, read_record
+from seglab.samples import LABEL_SPACE
+from seglab.ui import class_data
+from seglab.ui.results import origin, percent_columns, plain, titles
 
 ABLATION = "published-boundary-ablation"  # has a page of its own, so it comes last
+REPEATED = "published-fpn-convnextv2"  # its variants were also trained here, small and on CamVid
+MERGED = {
+    "road": ("road",),
+    "pavement": ("pavement",),
+    "building": ("building", "fence"),
+    "vegetation": ("tree",),
+    "sky": ("sky",),
+    "vehicle": ("car",),
+    "person": ("pedestrian", "bicyclist"),
+    "street furniture": ("pole", "sign"),
+}
 
 
 def figures(runs: pd.DataFrame) -> None:
@@ -28,6 +41,8 @@ def figures(runs: pd.DataFrame) -> None:
     tables = []
     for experiment in sorted(published["experiment"].unique(), key=lambda name: (name.startswith(ABLATION), name)):
         table = _source(experiment, published[published["experiment"] == experiment]["run"].tolist())
+        if experiment == REPEATED:
+            _repeated(runs)
         if table is not None:
             tables.append(table)
     if tables:
@@ -76,6 +91,50 @@ def _source(experiment: str, runs: list[str]) -> pd.DataFrame | None:
         st.caption(" ".join(told))
     _told(found)
     return table.assign(experiment=experiment, citation="; ".join(citations))
+
+
+def _repeated(runs: pd.DataFrame) -> None:
+    """Show the published shares of pixels predicted right beside those of the same two architectures trained here."""
+    ours = runs[(runs["experiment"] == EXPERIMENT) & (runs["status"] == "finished")]
+    published = {v: _percent_correct(f"{REPEATED}/{v}") for v in ("fpn_convnextv2", "fpn_resnet")}
+    x, y = (class_data.sources(ours, variant) for variant in published)
+    if not (x and y) or set(published["fpn_convnextv2"]) != set(MERGED) or set(published["fpn_resnet"]) != set(MERGED):
+        return
+    classes = space(LABEL_SPACE).names
+    groups = {name: [classes.index(one) for one in members] for name, members in MERGED.items()}
+    try:
+        table = class_data.accuracy_deltas(x, y, groups, len(classes), one_clip=True)
+    except ValueError as error:
+        st.warning(f"The same comparison on CamVid cannot be shown: {plain(error)}")
+        return
+    pair = ours[ours["variant"].isin(published)]
+    shown = run_figures.replication(table, *published.values())
+    of = titles(pair)
+    words = {"x": f"{of['fpn_convnextv2']} (%)", "y": f"{of['fpn_resnet']} (%)"}
+    st.markdown("**The same two architectures, trained here: share of each class's pixels predicted right**")
+    st.dataframe(
+        shown.rename(columns=words),
+        hide_index=True,
+        height="content",
+        column_config=percent_columns([*words.values(), *(str(c) for c in shown if c not in ("class", "x", "y"))]),
+        alt="Share of pixels predicted right per class, measured on CamVid and published",
+    )
+    merged = "; ".join(f"{name} = {' + '.join(of)}" for name, of in MERGED.items() if of != (name,))
+    st.caption(
+        f"{run_figures.replicates(table, *published.values())} Intervals of 95 % over images in blocks of 20 frames, one "
+        f"training each; frames of one clip make them too narrow. Merged: {merged}. Smaller encoders, other data, other "
+        f"training than the source. {origin(pair)}"
+    )
+
+
+def _percent_correct(run: str) -> dict[str, float]:
+    """Return the published share of pixels predicted right by class, in percent; empty where there are none."""
+    try:
+        record = read_record(records.RESULTS / run)
+    except RunError:
+        return {}
+    found = {name: number_at(record, f"figures.percent_correct/{name}") for name in MERGED}
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _classes(record: dict[str, Any]) -> str:

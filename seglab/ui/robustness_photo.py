@@ -14,12 +14,13 @@ from seglab import metrics
 from seglab.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
 from seglab.figures.heat import heat_over, limit
 from seglab.images import blend, resize, resize_labels
-from seglab.labels import remap, rolls_up, space
+from seglab.labels import SPACES, remap, rolls_up, space
 from seglab.pointing import density
 from seglab.scores import to_labels
 from seglab.ui import photos, results
 from seglab.ui.cam_work import Question, cam_bench
 from seglab.ui.compare import Settings, ask_all, choose_models
+from seglab.ui.compare_truth import mask_space, uploaded_mask
 from seglab.ui.gradcam import PREFERRED, wait_for
 from seglab.ui.photos import ShownPhoto
 from seglab.ui.workbench import Answer, ModelRef, bundled_models
@@ -76,6 +77,8 @@ def photo() -> None:
         key="corruption",
         bind="query-params",
     )
+    if shown.truth is None:
+        shown = _with_mask(shown)
     view = View(shown, models, str(key), cast(Severity, severity), int(seed))
     one = CORRUPTIONS[view.key]
     settings = parameters(view.key, view.severity, min(shown.work["standard"].shape[:2]))
@@ -90,6 +93,14 @@ def photo() -> None:
         if tab.open:
             with tab:
                 sections[section](view, worse_photo(shown, view.key, view.severity, view.seed))
+
+
+def _with_mask(photo: ShownPhoto) -> ShownPhoto:
+    """Let the reader give the photo's mask, so that lost IoU can be shown; return the photo, with it where there is one."""
+    with st.expander("Ground truth of your photo: shows the IoU that is lost", icon=":material/target:"):
+        source = mask_space()
+        mask = uploaded_mask(photo, source)
+    return photo if mask is None else replace(photo, truth=mask, truth_space=source)
 
 
 def _gallery(photo: ShownPhoto, severity: Severity, seed: int) -> None:
@@ -184,13 +195,15 @@ def _figures(
     bent: NDArray[np.uint8] | None,
 ) -> dict[str, object]:
     row: dict[str, object] = {"model": model.title, "same (%)": float((labels[0] == labels[1]).mean()) * 100}
-    if truth is None or bent is None or not rolls_up(view.photo.truth_space, model.label_space):
+    ours, theirs = model.label_space, view.photo.truth_space
+    common = next((key for key in (ours, *SPACES) if rolls_up(theirs, key) and rolls_up(ours, key)), None)
+    if truth is None or bent is None or common is None:
         return row
-    names = space(model.label_space).names
+    names = space(common).names
     found = []
     for ids, mask in zip(labels, (truth, bent), strict=True):
-        target = remap(mask, view.photo.truth_space, model.label_space)
-        found.append(metrics.summarise(metrics.confusion_matrix(ids, target, len(names)), names))
+        pair = remap(ids, ours, common), remap(mask, theirs, common)
+        found.append(metrics.summarise(metrics.confusion_matrix(*pair, len(names)), names))
     row |= {"mIoU before": found[0]["miou"] * 100, "mIoU after": found[1]["miou"] * 100}
     before = found[0]["miou"]
     row["loses (%)"] = (1 - found[1]["miou"] / before) * 100 if before > 0 else float("nan")
@@ -210,9 +223,9 @@ def _table(rows: list[dict[str, object]], with_truth: bool, bent: bool) -> None:
         ("" if bent else "Same: share of the pixels that keep their label. ")
         + (
             "Loses: share of this photo's mIoU that is gone; class columns: IoU after minus before, in points; empty where a "
-            "class does not occur. The mask is exact: a drawn scene. "
+            "class does not occur. "
             if with_truth
-            else "With a sample, whose mask is exact, you also see the IoU that is lost. "
+            else "With a sample, or with a mask of your photo, you also see the IoU that is lost. "
         )
         + "One photo says little: the other tab has a whole split."
     )

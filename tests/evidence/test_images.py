@@ -18,12 +18,14 @@ from seglab.evidence.images import (
     group_iou,
     group_pairs_over_images,
     image_counts,
+    merge_classes,
     pair_delta,
     paired,
     row_shares,
     support,
     worst_images,
 )
+from seglab.metrics import accuracy_per_class
 
 NAMES = ("road", "sign", "car")
 FEW = 400  # resamples
@@ -48,6 +50,24 @@ def looped_iou(counts: ImageCounts, c: int) -> float:
             target += int(confusion[c].sum())
             pred += int(confusion[:, c].sum())
     return both / (target + pred - both)
+
+
+def test_merged_classes_count_what_is_mixed_up_among_them_as_right() -> None:
+    counts = drawn(3)
+    merged = merge_classes(counts, [(0,), (1, 2)])
+    assert merged.confusions.shape == (2, 30, 2, 2)
+    total = counts.total
+    assert merged.total[1, 1] == total[1:, 1:].sum()
+    assert merged.total[0].tolist() == [total[0, 0], total[0, 1:].sum()]
+    assert merge_classes(counts, [(2,)]).total.tolist() == [[total[2, 2]]]
+
+
+def test_deltas_of_another_statistic_are_of_that_statistic() -> None:
+    x, y = drawn(1, 0.9), drawn(2, 0.7)
+    table = class_deltas_over_images(x, y, NAMES, 1, FEW, statistic=accuracy_per_class).set_index("class")
+    for c, name in enumerate(NAMES):
+        assert table["x"][name] == pytest.approx(x.total[c, c] / x.total[c].sum())
+        assert table["low"][name] < table["delta"][name] < table["high"][name]
 
 
 def test_a_delta_is_the_difference_of_ious_summed_over_seeds_and_images() -> None:

@@ -53,6 +53,13 @@ def settle(page: AppTest) -> AppTest:
     return page
 
 
+def send(page: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:
+    """Upload files and wait for the models' answers."""
+    for name, data in files:
+        page.file_uploader(key=key).upload(name, data)
+    return settle(page)
+
+
 def viewer(page: AppTest) -> dict[str, Any]:
     """Return what the page sent to the viewer."""
     sent: dict[str, Any] = json.loads(page.get_by_key("viewer").proto.json)

@@ -29,7 +29,7 @@ from seglab.scores import working_size
 from seglab.ui import compare, photos, workbench
 from seglab.ui.photos import sample_photo
 from tests.hostile import corpus
-from tests.pages.conftest import APP, ROOT, RUN_S, OpenPage, panels, settle, viewer
+from tests.pages.conftest import APP, ROOT, RUN_S, OpenPage, panels, send, settle, viewer
 
 KEYS = ["deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2"]
 TABS = ("Disagreement", "Area per class", "Ground truth", "Models", "All photos", "Downloads")
@@ -70,13 +70,6 @@ ODD_RECORDS: dict[str, dict[str, Any]] = {
 @cache
 def street(seed: int) -> bytes:
     return encode_jpeg(make_scene(seed, HEIGHT, WIDTH).image)
-
-
-def send(page: AppTest, key: str, *files: tuple[str, bytes]) -> AppTest:
-    """Upload files and wait for the models' answers."""
-    for name, data in files:
-        page.file_uploader(key=key).upload(name, data)
-    return settle(page)
 
 
 def labels_of(page: AppTest, key: str) -> NDArray[np.uint8]:

@@ -18,10 +18,11 @@ from seglab.images import resize_labels
 from seglab.inference import Segmenter
 from seglab.labels import space
 from seglab.robustness import CONDITIONS, Robustness, drop_table, mean_loss
+from seglab.samples import FOLDER, SAMPLES
 from seglab.ui import compare, robustness_photo, robustness_split, workbench
 from seglab.ui.photos import sample_photo
 from seglab.ui.workbench import ModelRef
-from tests.pages.conftest import ROOT, RUN_S, figure, said, settle
+from tests.pages.conftest import ROOT, RUN_S, figure, said, send, settle
 
 PAGE = ROOT / "pages" / "robustness.py"
 ONE = ["FPN-ConvNeXtV2-atto"]
@@ -68,6 +69,25 @@ def test_a_bent_scene_is_scored_against_its_bent_mask_and_not_compared_pixel_by_
     page = open_at(corruption="OpticalDistortion")
     assert "same (%)" not in page.dataframe[0].value.columns
     assert "Same: share" not in said(page)
+
+
+def test_a_photo_of_the_readers_own_is_scored_against_its_mask_in_a_space_both_know() -> None:
+    page = open_at(corruption="GaussianBlur", severity="3 strong")
+    expected = page.dataframe[0].value
+    name = SAMPLES[0].key
+    send(page, "upload", ("mine.jpg", (FOLDER / f"{name}.jpg").read_bytes()))
+    assert "mIoU before" not in page.dataframe[0].value.columns
+    assert "with a mask of your photo, you also see the IoU that is lost" in said(page)
+    upload = f"truth-upload-{page.session_state['photo']}"
+    mask = (FOLDER / f"{name}.mask.png").read_bytes()
+    send(page, upload, ("mask.png", mask))
+    own = page.dataframe[0].value
+    assert list(own.columns) == list(expected.columns)
+    np.testing.assert_allclose(own["mIoU after"], expected["mIoU after"], atol=0.5)
+    page.selectbox(key="truth-space").set_value("cityscapes-8")  # ids 0 to 10, of which it has 8
+    settle(page)
+    assert "flat" in page.dataframe[0].value.columns
+    assert "of mask.png holds ids that Cityscapes, 8 groups" in said(page)
 
 
 def test_evidence_stands_before_and_after() -> None:
