@@ -14,7 +14,7 @@ from typing import Any
 from tqdm import tqdm
 
 from seglab.labels import SPACES
-from seglab.runs import EXPERIMENT, RESULTS, RunError, bundled_runs, write_atomic
+from seglab.runs import COMPARED, EXPERIMENT, RESULTS, RunError, bundled_runs, write_atomic
 
 
 def unique_stems(names: Sequence[str]) -> list[str]:
@@ -48,12 +48,13 @@ def load_segmenters(extra: Sequence[str], only: Sequence[str], engine: str, resu
     from seglab.inference import Segmenter
 
     runs = bundled_runs(results)
+    only = only or [key for key in runs if key in COMPARED]
     if unknown := [key for key in only if key not in runs]:
         raise ValueError(f"expected --only out of {', '.join(runs) or 'no trained model'}, got {', '.join(unknown)}")
     models: dict[str, Any] = {
         key: Segmenter(run.folder, engine=engine)  # type: ignore[arg-type]
         for key, run in runs.items()
-        if not only or key in only
+        if key in only
     }
     for source in extra:
         own = Segmenter(source, engine=engine)  # type: ignore[arg-type]
@@ -137,6 +138,11 @@ def main(argv: list[str] | None = None) -> int:
     three = commands.add_parser("models-table", help="print the README's table of bundled models from their records")
     three.add_argument("--write", action="store_true", help="put it into README.md")
     three.set_defaults(run=print_models_table)
+    four = commands.add_parser("serve", help="open the dashboard, with the REST service under /api")
+    four.add_argument("--port", type=int, default=8501)
+    four.add_argument("--address", default="", help="default: all of this machine's")
+    four.add_argument("--headless", action="store_true", help="open no browser")
+    four.set_defaults(run=serve)
     args = parser.parse_args(argv)
     try:
         code: int = args.run(args)
@@ -155,8 +161,16 @@ def precompute(args: argparse.Namespace) -> int:
 
     if args.redraw:
         make_samples()
-    written = precompute_samples(load_segmenters([], [], "auto"))
+    written = precompute_samples(load_segmenters([], list(bundled_runs(RESULTS)), "auto"))
     print(f"{written} answers stored")
+    return 0
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Serve the dashboard and, where it is installed, the REST service under /api."""
+    from seglab.ui.serve import serve_dashboard
+
+    serve_dashboard(args.port, args.address, args.headless)
     return 0
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 EXPERIMENT = "camvid-architectures"  # of the bundled models
 COMPARED = ("deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2")  # in the order of the panels
+BUNDLED = (*COMPARED, "fpn_resnet")  # the last, the baseline of a published comparison, is a choice and off by default
 BUNDLED_SEED = 42
 RESULTS = Path(os.environ.get("SEGLAB_RESULTS") or Path(__file__).resolve().parent.parent / "results")
 Status = Literal["running", "finished", "failed", "interrupted"]
@@ -322,10 +323,10 @@ class RunStore:
 
 
 def bundled_runs(root: Path = RESULTS) -> dict[str, Run]:
-    """Return the run that ships for each compared model, by model key, in the order of the panels.
+    """Return the run that ships for each model of :data:`BUNDLED`, by model key, in that order.
 
     It is the folder ``<key>-seed42``; other seeds and variants of the experiment never take its place.
     """
     servable = {run.folder.name: run for run in RunStore(root).servable(EXPERIMENT)}
-    names = {key: f"{key}-seed{BUNDLED_SEED}" for key in COMPARED}
+    names = {key: f"{key}-seed{BUNDLED_SEED}" for key in BUNDLED}
     return {key: servable[name] for key, name in names.items() if name in servable}

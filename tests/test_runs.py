@@ -13,7 +13,7 @@ import pytest
 
 from seglab import runs
 from seglab.runs import (
-    COMPARED,
+    BUNDLED,
     EXPERIMENT,
     RunError,
     RunStore,
@@ -273,13 +273,13 @@ def test_names_that_are_no_plain_folder_are_refused(name: str) -> None:
 
 
 def test_only_the_bundled_seed_stands_for_a_model_and_the_panels_order_is_kept(tmp_path: Path) -> None:
-    for key in (*reversed(COMPARED), "fpn_resnet"):
+    for key in (*reversed(BUNDLED), "unet"):
         for seed in (42, 7):
             folder = tmp_path / EXPERIMENT / f"{key}-seed{seed}"
             folder.mkdir(parents=True)
             text = record(model={"key": key, "size": "bundled"}, seed=seed)
             (folder / "run.json").write_text(json.dumps(text))
             (folder / "weights.safetensors").touch()
-    assert {key: run.folder.name for key, run in bundled_runs(tmp_path).items()} == {k: f"{k}-seed42" for k in COMPARED}
-    assert tuple(bundled_runs(tmp_path)) == COMPARED
+    assert {key: run.folder.name for key, run in bundled_runs(tmp_path).items()} == {k: f"{k}-seed42" for k in BUNDLED}
+    assert tuple(bundled_runs(tmp_path)) == BUNDLED
     assert bundled_runs(tmp_path / "nowhere") == {}

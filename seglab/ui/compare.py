@@ -9,7 +9,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.labels import LabelSpace, Palette, remap_table, rolls_up, space
-from seglab.runs import RunError
+from seglab.runs import COMPARED, RunError
 from seglab.scores import Detail, to_labels
 from seglab.ui.cam_work import cam_bench
 from seglab.ui.photos import ShownPhoto
@@ -98,7 +98,7 @@ def settings() -> Settings:
 
 
 def choose_models(refs: dict[str, ModelRef]) -> list[ModelRef]:
-    default = list(refs)[:4]
+    default = [key for key in refs if key in COMPARED] or list(refs)[:4]
     if "models" in st.session_state:  # runs come and go; a run just given is shown
         picked = [key for key in st.session_state["models"] or default if key in refs]
         if (new := st.session_state.pop("own-new", None)) in refs and new not in picked:

@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
@@ -115,7 +115,7 @@ class Workbench:
         return self._answers.ask(key, lambda: self._work(model, photo, detail), stored)
 
     def _work(self, model: ModelRef, photo: ShownPhoto, detail: Detail) -> Answer:
-        segmenter = self._load(model)
+        segmenter = self.load(model)
         scores, latency = segmenter.scores(photo.work[detail], detail)
         latency["preprocess"] = round(latency["preprocess"] + photo.shrink_ms[detail], 1)
         start = time.perf_counter()
@@ -124,7 +124,8 @@ class Workbench:
         latency["postprocess"] = round((time.perf_counter() - start) * 1000, 1)
         return Answer(scores, latency, segmenter.engine.name, segmenter.engine_note)
 
-    def _load(self, model: ModelRef) -> "Segmenter":
+    def load(self, model: ModelRef) -> "Segmenter":
+        """Return a model, loaded where it is not yet; in the pool's thread only."""
         from seglab.inference import Segmenter
 
         segmenter = self._models.get(model.id)
@@ -134,6 +135,10 @@ class Workbench:
             segmenter = self._models[model.id] = Segmenter(model.folder)
         self._models.move_to_end(model.id)
         return segmenter
+
+    def loaded(self, models: Sequence[ModelRef]) -> list[ModelRef]:
+        """Return those that are loaded."""
+        return [model for model in models if model.id in self._models]
 
     def warm_up(self) -> None:
         """Import what models need, once, when the first page has been drawn: it takes seconds, and readers look first."""

@@ -47,8 +47,21 @@ def serve(script: Path = APP, env: Mapping[str, str] | None = None) -> Iterator[
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory(prefix="seglab-server-") as folder:
         log_file = Path(folder) / "log"
-        command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
-        command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
+        if script == APP:  # as `make app` does
+            command = [
+                sys.executable,
+                "-m",
+                "seglab",
+                "serve",
+                "--headless",
+                "--address",
+                "127.0.0.1",
+                "--port",
+                str(port),
+            ]
+        else:
+            command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.headless", "true"]
+            command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
         with open(log_file, "wb") as log:
             process = subprocess.Popen(
                 command, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=log, stderr=subprocess.STDOUT

@@ -14,7 +14,7 @@ from seglab.models import MODELS, DenseModel, QueryModel, build, num_parameters,
 from seglab.models._torchvision import mend_torchvision
 from seglab.models.dense import pad_to_stride, score_dense
 from seglab.models.mask2former import load_published, query_scores, symbolic_sizes
-from seglab.runs import COMPARED
+from seglab.runs import BUNDLED, COMPARED
 
 pytestmark = pytest.mark.filterwarnings("ignore:For 'tu-':UserWarning")
 
@@ -44,7 +44,8 @@ def image(height: int, width: int, count: int = 1) -> Tensor:
 
 def test_the_compared_models_are_in_the_registry_and_have_a_bundled_size() -> None:
     assert len(set(COMPARED)) == len(COMPARED) == 4
-    for key in COMPARED:
+    assert BUNDLED[:4] == COMPARED
+    for key in BUNDLED:
         assert "bundled" in MODELS[key].sizes
 
 

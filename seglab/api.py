@@ -1,0 +1,462 @@
+"""The models as a REST service: segment photos and corrupt them, from any language.
+
+``python -m seglab serve`` mounts it under ``/api`` beside the dashboard, where both share models and their queue;
+``uvicorn seglab.api:app`` serves it alone. It needs ``requirements-api.txt``. Settings are environment variables:
+``SEGLAB_API_TOKEN`` (asked of every request but /health), ``SEGLAB_API_HOSTS`` (names that it answers to, with commas; this
+machine's by default), ``SEGLAB_API_ORIGINS`` (whose pages may call it), ``SEGLAB_API_PLACES`` (requests at a time, 16).
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast
+
+from fastapi import Depends, FastAPI, File, HTTPException, Query, Request, UploadFile
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from fastapi.security import HTTPBearer
+from fastapi_offline import FastAPIOffline
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException as HttpError
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.responses import JSONResponse
+
+from seglab import api_work as work
+from seglab.api_metrics import Metrics
+from seglab.corruptions import CORRUPTIONS, Severity
+from seglab.guards import Guard, Places, problem, too_large
+from seglab.image_checks import MAX_BYTES, ImageError
+from seglab.labels import SPACES, SpaceKey, rolls_up
+from seglab.runs import Run, RunError, bundled_runs
+
+if TYPE_CHECKING:
+    from seglab.inference import Segmenter
+
+LOCAL = ("localhost", "127.0.0.1", "[::1]", "testserver")
+MAX_BATCH = 16
+MAX_SAMPLES = 30
+PLACES = 16
+T = TypeVar("T")
+
+
+class Models(Protocol):
+    """Where the service has its models from."""
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """One thread: models never run beside each other."""
+
+    def offered(self) -> Mapping[str, Run]:
+        """Return the runs that can be asked, by model key."""
+
+    def segmenter(self, key: str) -> "Segmenter":
+        """Return a model, loaded where it is not yet; in the pool's thread only."""
+
+    def loaded(self) -> Sequence[str]:
+        """Return the keys of the models that are loaded."""
+
+
+class OwnModels:
+    """The bundled models, for a service of its own."""
+
+    def __init__(self) -> None:
+        self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-api")
+        self._loaded: dict[str, Segmenter] = {}
+
+    def offered(self) -> Mapping[str, Run]:
+        """Return the bundled runs."""
+        return bundled_runs()
+
+    def segmenter(self, key: str) -> "Segmenter":
+        """Return a model, loaded where it is not yet."""
+        from seglab.inference import Segmenter
+
+        if key not in self._loaded:
+            self._loaded[key] = Segmenter(self.offered()[key].folder)
+        return self._loaded[key]
+
+    def loaded(self) -> Sequence[str]:
+        """Return the keys of the models that are loaded."""
+        return list(self._loaded)
+
+
+class Problem(BaseModel):
+    """Why a request was refused."""
+
+    error: str
+
+
+class ModelInfo(BaseModel):
+    """A model that can be asked."""
+
+    key: str
+    title: str
+    label_space: str
+    label_spaces: list[str]
+    parameters: int | None
+    miou: float | None
+    data: str
+    run: str
+    weights_sha256: str
+    loaded: bool
+
+
+class ClassShare(BaseModel):
+    """A class that occurs in the photo."""
+
+    id: int
+    name: str
+    colour: str
+    share_frac: float
+
+
+class Answer(BaseModel):
+    """What a model sees in a photo. Pictures are data URLs; ``mask`` is a PNG of class ids at the photo's own size."""
+
+    model: str
+    title: str
+    run: str
+    weights_sha256: str
+    label_space: str
+    width: int
+    height: int
+    original: str
+    mask: str
+    overlay: str
+    classes: list[ClassShare]
+    latency_ms: dict[str, float]
+    engine: str
+
+
+class BatchItem(BaseModel):
+    """The answer to one image of several, or why there is none."""
+
+    name: str
+    answer: Answer | None = None
+    error: str | None = None
+
+
+class Corrupted(BaseModel):
+    """A photo under a corruption; equal seeds give equal pictures."""
+
+    corruption: str
+    title: str
+    severity: int
+    parameters: dict[str, Any]
+    seed: int
+    image: str
+
+
+class Ready(BaseModel):
+    """Whether all models are loaded."""
+
+    ready: bool
+    loaded: list[str]
+    failed: dict[str, str]
+
+
+REFUSED: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem, "description": words}
+    for code, words in {
+        400: "The file is missing, or the host is not known.",
+        401: "The token is missing or wrong.",
+        403: "The page that asks is not allowed to.",
+        413: "The request is too large.",
+        415: "The request is no multipart form.",
+        422: "Something in it cannot be used; the sentence says what.",
+        503: "All places are taken; try again after Retry-After seconds.",
+    }.items()
+}
+ModelKey = Annotated[str, Query(description="A key of /models.", max_length=80)]
+Target = Annotated[SpaceKey | None, Query(description="Of the answer; the model's own by default.")]
+Opacity = Annotated[float, Query(ge=0, le=1, description="Of the overlay.")]
+MaxSide = Annotated[int, Query(ge=64, le=4096, description="Of the original and the overlay, in pixels.")]
+Drawn = Annotated[
+    str | None, Query(description="Drawn where none is given.", json_schema_extra={"enum": list(CORRUPTIONS)})
+]
+Seed = Annotated[int, Query(ge=0, le=2**31 - 1)]
+Photo = Annotated[UploadFile | None, File(description="A JPEG, PNG, WebP, BMP or TIFF of at most 50 megapixels.")]
+
+
+def multipart(request: Request) -> None:
+    """Refuse a body that is no multipart form."""
+    kind = request.headers.get("content-type", "")
+    if kind and not kind.lower().startswith("multipart/form-data"):
+        raise HTTPException(415, f"expected multipart/form-data, got {kind[:80]}; curl: -F image=@street.jpg")
+
+
+def create_api(models: Models | None = None, environ: Mapping[str, str] = os.environ, warm: bool = True) -> FastAPI:
+    """Return the service.
+
+    Args:
+        models: where it has its models from; its own by default.
+        environ: settings (the module's docstring names them).
+        warm: load all models when the server starts.
+
+    Raises:
+        ValueError: for a number of places that is none.
+    """
+    bench: Models = models or OwnModels()
+    try:
+        places = Places(max(1, int(environ.get("SEGLAB_API_PLACES", PLACES))))
+    except ValueError:
+        raise ValueError(f"expected SEGLAB_API_PLACES as a number, got {environ['SEGLAB_API_PLACES']!r}") from None
+    metrics = Metrics(places, bench)
+    failed: dict[str, str] = {}
+    asked = False
+
+    def load_all() -> None:
+        nonlocal asked
+        if not asked:
+            asked = True
+            for key in bench.offered():
+                bench.pool.submit(_load, bench, key, failed)
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        if warm:
+            load_all()
+        yield
+
+    api = FastAPIOffline(
+        title="seglab",
+        description="Street-scene segmentation by several models, and photos under fifteen corruptions.",
+        version="1",
+        lifespan=lifespan,
+        dependencies=[Depends(HTTPBearer(auto_error=False))],  # for the OpenAPI page; the guard checks it
+        redoc_url=None,
+    )
+    api.state.places = places
+    origins = _names(environ.get("SEGLAB_API_ORIGINS", ""))
+    limit = MAX_BYTES + 2**16  # a form's own lines
+    api.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
+    api.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    api.add_middleware(
+        Guard,
+        places=places,
+        token=environ.get("SEGLAB_API_TOKEN", ""),
+        origins=origins,
+        max_bytes=limit,
+        observe=metrics.observe,
+    )
+    hosts = _names(environ.get("SEGLAB_API_HOSTS", "")) or list(LOCAL)
+    api.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    _errors(api)
+
+    def known(key: str) -> Run:
+        runs = bench.offered()
+        if key not in runs:
+            raise HTTPException(422, f"expected a model out of {', '.join(runs) or 'none: train one'}, got {key!r}")
+        return runs[key]
+
+    async def in_turn(request: Request, job: Callable[[], T]) -> T:
+        """Work in the models' thread; a client that leaves meanwhile frees its place."""
+        future = bench.pool.submit(job)
+        answer, gone = asyncio.wrap_future(future), asyncio.ensure_future(_left(request))
+        try:
+            await asyncio.wait(set[asyncio.Future[Any]]({answer, gone}), return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                answer.cancel()
+                raise HTTPException(499, "the client has left")
+            return answer.result()
+        finally:
+            gone.cancel()
+
+    async def read(image: UploadFile | None) -> tuple[bytes, str]:
+        if image is None:
+            raise HTTPException(400, "expected an image file in the form's field 'image', got none")
+        return await image.read(), image.filename or "photo"
+
+    @api.get("/", include_in_schema=False)
+    async def root(request: Request) -> dict[str, str]:
+        """Say where to look."""
+        at = request.scope.get("root_path", "")
+        return {name: f"{at}/{name}" for name in ("docs", "openapi.json", "models", "health", "ready", "metrics")}
+
+    @api.get("/health")
+    async def health() -> dict[str, str]:
+        """Tell that the service is alive."""
+        return {"status": "alive"}
+
+    @api.get("/ready", responses={503: {"model": Ready, "description": "Not all models are loaded yet."}})
+    async def ready() -> Response:
+        """Tell whether all models are loaded; asking loads them."""
+        load_all()
+        found = list(bench.loaded())
+        done = all(key in found for key in bench.offered())
+        answer = Ready(ready=done, loaded=found, failed=failed)
+        return JSONResponse(answer.model_dump(), 200 if done else 503)
+
+    @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def prometheus() -> Response:
+        """Return requests, latencies, the queue and the models' memory for Prometheus."""
+        return metrics.text()
+
+    @api.get("/models")
+    async def list_models() -> list[ModelInfo]:
+        """List the models, each with the run that it comes from and its figure on the validation split."""
+        found = set(bench.loaded())
+        return [_info(key, run, key in found) for key, run in bench.offered().items()]
+
+    @api.post(
+        "/predict",
+        dependencies=[Depends(multipart)],
+        responses=REFUSED
+        | {
+            200: {
+                "model": Answer,
+                "content": {"image/png": {}, "application/geo+json": {}},
+                "description": "The answer.",
+            }
+        },
+        response_model=None,
+    )
+    async def predict(
+        request: Request,
+        image: Photo = None,
+        model: ModelKey = "mask2former",
+        label_space: Target = None,
+        opacity: Opacity = 0.55,
+        max_side: MaxSide = 1280,
+    ) -> Response:
+        """Segment one photo.
+
+        ``Accept: image/png`` answers the PNG of class ids alone, ``Accept: application/geo+json`` the classes' outlines.
+        """
+        run, (data, name) = known(model), await read(image)
+        accept = request.headers.get("accept", "")
+        form = next((kind for kind in ("image/png", "application/geo+json") if kind in accept), "application/json")
+        options = work.Options(model, label_space, opacity, max_side)
+        content = await in_turn(request, lambda: work.predict(bench.segmenter(model), run, data, name, options, form))
+        return Response(content, media_type=form)
+
+    @api.post("/predict/batch", dependencies=[Depends(multipart)], responses=REFUSED)
+    async def predict_batch(
+        request: Request,
+        images: Annotated[list[UploadFile] | None, File(description=f"At most {MAX_BATCH}.")] = None,
+        model: ModelKey = "mask2former",
+        label_space: Target = None,
+        opacity: Opacity = 0.55,
+        max_side: MaxSide = 1280,
+    ) -> list[BatchItem]:
+        """Segment several photos; answers come in order, and one that fails hides no other."""
+        run = known(model)
+        if not images:
+            raise HTTPException(400, "expected image files in the form's field 'images', got none")
+        if len(images) > MAX_BATCH:
+            raise HTTPException(413, f"expected at most {MAX_BATCH} images, got {len(images)}")
+        options = work.Options(model, label_space, opacity, max_side)
+        found = []
+        for image in images:
+            data, name = await read(image)
+
+            def job(data: bytes = data, name: str = name) -> dict[str, Any]:
+                return work.answer(bench.segmenter(model), run, data, name, options)
+
+            try:
+                found.append(BatchItem(name=name, answer=Answer(**await in_turn(request, job))))
+            except ValueError as error:
+                found.append(BatchItem(name=name, error=str(error)))
+        return found
+
+    @api.post("/augment", dependencies=[Depends(multipart)], responses=REFUSED)
+    async def augment(
+        request: Request,
+        image: Photo = None,
+        samples: Annotated[int, Query(ge=1, le=MAX_SAMPLES)] = 4,
+        corruption: Drawn = None,
+        severity: Annotated[int | None, Query(ge=1, le=3, description="Drawn where none is given.")] = None,
+        seed: Seed = 0,
+        max_side: MaxSide = 1280,
+    ) -> list[Corrupted]:
+        """Return the photo under corruptions that are drawn."""
+        data, name = await read(image)
+        asked = work.draw(samples, corruption, cast(Severity | None, severity), seed)
+        found = await in_turn(request, lambda: work.corrupted(data, name, asked, max_side))
+        return [Corrupted(**one) for one in found]
+
+    @api.post("/augment/gallery", dependencies=[Depends(multipart)], responses=REFUSED)
+    async def gallery(
+        request: Request,
+        image: Photo = None,
+        severity: Annotated[int, Query(ge=1, le=3)] = 2,
+        seed: Seed = 0,
+        max_side: MaxSide = 1280,
+    ) -> list[Corrupted]:
+        """Return the photo under all fifteen corruptions."""
+        data, name = await read(image)
+        asked = [(key, cast(Severity, severity), seed) for key in CORRUPTIONS]
+        found = await in_turn(request, lambda: work.corrupted(data, name, asked, max_side))
+        return [Corrupted(**one) for one in found]
+
+    return api
+
+
+def _load(bench: Models, key: str, failed: dict[str, str]) -> None:
+    try:
+        bench.segmenter(key)
+    except Exception as error:  # told by /ready; the others go on
+        failed[key] = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _info(key: str, run: Run, loaded: bool) -> ModelInfo:
+    record = run.record
+    own = str(record["label_space"])
+    return ModelInfo(
+        key=key,
+        title=str(record["title"]),
+        label_space=own,
+        label_spaces=[target for target in SPACES if rolls_up(own, target)],
+        parameters=record["model"].get("parameters"),
+        miou=(record.get("metrics") or {}).get("miou"),
+        data=str((record.get("data") or {}).get("name", "")),
+        run=f"{record['experiment']}/{run.folder.name}",
+        weights_sha256=str((record.get("weights") or {}).get("sha256", "")),
+        loaded=loaded,
+    )
+
+
+def _errors(api: FastAPI) -> None:
+    """Let every error be JSON with one sentence."""
+
+    @api.exception_handler(HttpError)
+    async def refused(_: Request, error: HttpError) -> JSONResponse:
+        if error.status_code == 413 and error.detail == "Content Too Large":  # Starlette's, at a body without a length
+            return too_large(MAX_BYTES)
+        return problem(error.status_code, str(error.detail), dict(error.headers or {}))
+
+    @api.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
+        said = [f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors()[:5]]
+        return problem(422, "; ".join(said)[:1000])
+
+    async def unusable(_: Request, error: Exception) -> JSONResponse:
+        return problem(422, str(error))
+
+    for kind in (ImageError, RunError, ValueError):
+        api.add_exception_handler(kind, unusable)
+
+    @api.exception_handler(Exception)
+    async def broken(_: Request, error: Exception) -> JSONResponse:
+        return problem(500, f"the service failed at this request ({type(error).__name__}); its log has more")
+
+
+def __getattr__(name: str) -> Any:
+    """Make ``app`` when a server asks for it."""
+    if name == "app":
+        globals()["app"] = found = create_api()
+        return found
+    raise AttributeError(name)

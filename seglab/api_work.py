@@ -1,0 +1,139 @@
+"""What the REST service computes for one request: in the models' thread, from bytes to bytes."""
+
+import base64
+import json
+import random
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seglab.comparison import geojson_bytes
+from seglab.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
+from seglab.images import blend, encode_jpeg, encode_png, open_photo, resize, resize_labels
+from seglab.labels import space
+from seglab.runs import Run
+
+if TYPE_CHECKING:
+    from seglab.inference import Segmenter
+
+Form = Literal["application/json", "image/png", "application/geo+json"]
+Draw = tuple[str, Severity, int]  # corruption, severity, seed
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a photo is to be answered."""
+
+    model: str
+    label_space: str | None
+    opacity: float
+    max_side: int  # of the pictures, in pixels
+
+
+def predict(model: "Segmenter", run: Run, data: bytes, name: str, options: Options, form: str) -> bytes:
+    """Return the answer to one photo: JSON, a PNG of class ids, or GeoJSON.
+
+    Raises:
+        ImageError: where the photo cannot be used.
+        ValueError: where the model's labels do not roll up to the label space.
+    """
+    if form == "application/json":
+        return json.dumps(answer(model, run, data, name, options)).encode()
+    prediction = model.predict(open_photo(data, name).pixels, options.label_space)
+    if form == "image/png":
+        return encode_png(prediction.labels)
+    return geojson_bytes(prediction.labels, prediction.label_space)
+
+
+def answer(model: "Segmenter", run: Run, data: bytes, name: str, options: Options) -> dict[str, Any]:
+    """Return :class:`seglab.api.Answer` as plain values.
+
+    Raises:
+        ImageError: where the photo cannot be used.
+        ValueError: where the model's labels do not roll up to the label space.
+    """
+    photo = open_photo(data, name)
+    prediction = model.predict(photo.pixels, options.label_space)
+    start = time.perf_counter()
+    target = space(prediction.label_space)
+    small = shrink(photo.pixels, options.max_side)
+    overlay = blend(small, resize_labels(prediction.labels, *small.shape[:2]), target.lut(), options.opacity)
+    shares = prediction.share_frac()
+    classes = [
+        {"id": i, "name": name, "colour": "#{:02x}{:02x}{:02x}".format(*colour), "share_frac": shares[name]}
+        for i, (name, colour) in enumerate(zip(target.names, target.palette(), strict=True))
+        if shares[name] > 0
+    ]
+    found = {
+        "model": options.model,
+        "title": str(run.record["title"]),
+        "run": f"{run.record['experiment']}/{run.folder.name}",
+        "weights_sha256": model.weights_sha256,
+        "label_space": prediction.label_space,
+        "width": photo.width,
+        "height": photo.height,
+        "original": data_url(encode_jpeg(small), "image/jpeg"),
+        "mask": data_url(encode_png(prediction.labels), "image/png"),
+        "overlay": data_url(encode_jpeg(overlay), "image/jpeg"),
+        "classes": sorted(classes, key=lambda one: -float(shares[str(one["name"])])),
+        "engine": prediction.engine,
+    }
+    spent = {"decode": photo.decode_ms, **prediction.latency_ms, "encode": (time.perf_counter() - start) * 1000}
+    return found | {"latency_ms": {step: round(ms, 1) for step, ms in spent.items()}}
+
+
+def draw(samples: int, corruption: str | None, severity: Severity | None, seed: int) -> list[Draw]:
+    """Return so many corruptions, what is not given drawn: equal seeds give equal draws.
+
+    Raises:
+        ValueError: for an unknown corruption.
+    """
+    dice = random.Random(seed)
+    keys = list(CORRUPTIONS)
+    if corruption is not None and corruption not in keys:
+        raise ValueError(f"expected a corruption out of {', '.join(keys)}, got {corruption[:80]!r}")
+    found: list[Draw] = []
+    for _ in range(samples):
+        key, level, its_seed = dice.choice(keys), dice.choice(SEVERITIES), dice.randrange(2**31)
+        found.append((corruption or key, severity or level, its_seed))
+    return found
+
+
+def corrupted(data: bytes, name: str, draws: Sequence[Draw], max_side: int) -> list[dict[str, Any]]:
+    """Return :class:`seglab.api.Corrupted` of a photo as plain values.
+
+    Raises:
+        ImageError: where the photo cannot be used.
+    """
+    pixels = shrink(open_photo(data, name).pixels, max_side)
+    found = []
+    for key, severity, seed in draws:
+        worse, _ = corrupt(pixels, key, severity, seed)
+        settings = parameters(key, severity, min(pixels.shape[:2]))
+        found.append(
+            {
+                "corruption": key,
+                "title": CORRUPTIONS[key].title,
+                "severity": severity,
+                "parameters": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+                "seed": seed,
+                "image": data_url(encode_jpeg(worse), "image/jpeg"),
+            }
+        )
+    return found
+
+
+def shrink(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
+    """Return a photo with its longer side at most so long; never enlarged."""
+    height, width = pixels.shape[:2]
+    scale = max_side / max(height, width)
+    return pixels if scale >= 1 else resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
+
+
+def data_url(data: bytes, kind: str) -> str:
+    """Return bytes as a data URL."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

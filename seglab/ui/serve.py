@@ -1,0 +1,90 @@
+"""Serves the dashboard and the REST service in one process: both share the models and the queue before them."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import streamlit as st
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from seglab.runs import Run, bundled_runs
+
+if TYPE_CHECKING:
+    from seglab.inference import Segmenter
+    from seglab.ui.workbench import ModelRef, Workbench
+
+SCRIPT = Path(__file__).resolve().parents[2] / "streamlit_app.py"
+API = "/api"
+
+
+class PageModels:
+    """The dashboard's models, as the REST service asks for them. Streamlit's caches want its server to run first."""
+
+    @property
+    def pool(self) -> ThreadPoolExecutor:
+        """The thread in which models run."""
+        return self._bench().pool
+
+    def offered(self) -> Mapping[str, Run]:
+        """Return the bundled runs."""
+        return bundled_runs()
+
+    def segmenter(self, key: str) -> "Segmenter":
+        """Return a model, loaded where it is not yet; in the pool's thread only."""
+        return self._bench().load(self._refs()[key])
+
+    def loaded(self) -> Sequence[str]:
+        """Return the keys of the models that are loaded."""
+        return [ref.key for ref in self._bench().loaded(list(self._refs().values()))]
+
+    def _bench(self) -> "Workbench":
+        from seglab.ui.workbench import workbench
+
+        found: Workbench = workbench()
+        return found
+
+    def _refs(self) -> "dict[str, ModelRef]":
+        from seglab.ui.workbench import bundled_models
+
+        return {ref.key: ref for ref in bundled_models() if not ref.own}
+
+
+def api() -> ASGIApp:
+    """Return the REST service on the dashboard's models, or what says how to add it."""
+    try:
+        from seglab.api import create_api
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] == "seglab":
+            raise
+        return _missing
+    return create_api(PageModels(), warm=False)
+
+
+async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "http":
+        said = "the REST service is not installed; `pip install -r requirements-api.txt` adds it"
+        await JSONResponse({"error": said}, 501)(scope, receive, send)
+
+
+async def _to_api(request: Request) -> RedirectResponse:
+    return RedirectResponse(f"{API}/")
+
+
+def dashboard() -> st.App:
+    """Return the dashboard with the REST service beside it, as an ASGI application."""
+    routes: list[BaseRoute] = [Route(API, _to_api), Mount(API, api())]
+    return st.App(SCRIPT, routes=routes)
+
+
+def serve_dashboard(port: int, address: str, headless: bool) -> None:
+    """Serve until stopped; an empty address stands for all of the machine's."""
+    sys.argv = [str(SCRIPT)]  # Streamlit looks there for its configuration, and puts that folder on the path
+    config: dict[str, object] = {"server.port": port}
+    config |= {"server.address": address} if address else {}
+    config |= {"server.headless": True} if headless else {}
+    dashboard().run(config=config)

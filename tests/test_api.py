@@ -1,0 +1,351 @@
+"""The REST service alone, over loopback: right answers, clear refusals, a bounded queue."""
+
+import base64
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import requests
+import schemathesis
+import uvicorn
+from hypothesis import HealthCheck, settings
+from numpy.typing import NDArray
+from PIL import Image
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from seglab.api import MAX_BATCH, create_api
+from seglab.corruptions import CORRUPTIONS, corrupt
+from seglab.data.scenes import make_scene
+from seglab.images import encode_png, open_photo
+from seglab.inference import Prediction, Segmenter
+from seglab.labels import remap, space
+from seglab.runs import Run, bundled_runs
+from tests.hostile import corpus
+
+ROOT = Path(__file__).resolve().parent.parent
+KEY = "fpn_convnextv2"
+PIXELS = make_scene(3, 96, 128).image
+PHOTO = encode_png(PIXELS)
+WAIT_S = 60
+
+
+@contextmanager
+def listening(api: Any) -> Iterator[str]:
+    """Serve an application on loopback in a thread."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(api, "127.0.0.1", port, log_level="warning"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(WAIT_S)
+
+
+class Slow:
+    """Stand-in models: one that finds road everywhere once it is let."""
+
+    def __init__(self, *, free: bool = False) -> None:
+        self.pool = ThreadPoolExecutor(1)
+        self.go, self.begun = threading.Event(), threading.Semaphore(0)
+        self.answered = 0
+        if free:
+            self.go.set()
+
+    def offered(self) -> Mapping[str, Run]:
+        return {KEY: bundled_runs()[KEY]}
+
+    def loaded(self) -> Sequence[str]:
+        return [KEY]
+
+    def segmenter(self, key: str) -> Any:
+        assert key == KEY
+        return self
+
+    weights_sha256 = "0" * 64
+
+    def predict(self, pixels: NDArray[np.uint8], label_space: str | None = None) -> Prediction:
+        self.begun.release()
+        assert self.go.wait(WAIT_S)
+        self.answered += 1
+        labels = np.full(pixels.shape[:2], 3, np.uint8)
+        spent = {"preprocess": 1.0, "forward": 2.0, "postprocess": 3.0}
+        labels = remap(labels, "camvid-11", label_space or "camvid-11")
+        return Prediction(labels, labels, label_space or "camvid-11", spent, "torch", np.zeros((11, 1, 1), np.float16))
+
+
+@pytest.fixture(scope="module")
+def service(cache: Path) -> Iterator[str]:
+    """The service as `make api` starts it, with the bundled models."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "uvicorn", "seglab.api:app", "--port", str(port)]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "SEGLAB_CACHE": str(cache)})
+    url = f"http://127.0.0.1:{port}"
+    until = time.monotonic() + 5 * WAIT_S
+    while time.monotonic() < until:
+        try:
+            if requests.get(f"{url}/ready", timeout=WAIT_S).status_code == 200:
+                break
+        except requests.ConnectionError:
+            pass
+        time.sleep(0.2)
+    yield url
+    process.terminate()
+    process.wait(WAIT_S)
+
+
+def post(url: str, data: bytes = PHOTO, name: str = "street.png", **more: Any) -> requests.Response:
+    return requests.post(url, files={"image": (name, data)}, timeout=WAIT_S, **more)
+
+
+def unpack(url: str) -> NDArray[np.uint8]:
+    kind, _, text = url.partition(";base64,")
+    assert kind in ("data:image/png", "data:image/jpeg")
+    return np.asarray(Image.open(BytesIO(base64.b64decode(text))))
+
+
+def test_an_answer_is_what_the_model_says(service: str) -> None:
+    found = post(f"{service}/predict?model={KEY}&opacity=0.3").json()
+    prediction = Segmenter(bundled_runs()[KEY].folder).predict(PIXELS)
+    np.testing.assert_array_equal(unpack(found["mask"]), prediction.labels)
+    assert (found["width"], found["height"], found["label_space"]) == (128, 96, "camvid-11")
+    assert np.abs(unpack(found["original"]).astype(int) - PIXELS).mean() < 8
+    assert unpack(found["overlay"]).shape == PIXELS.shape
+    shares = [one["share_frac"] for one in found["classes"]]
+    assert sum(shares) == pytest.approx(1)
+    assert shares == sorted(shares, reverse=True)
+    road = next(one for one in found["classes"] if one["name"] == "road")
+    assert (road["id"], road["colour"]) == (3, "#804080")
+    assert set(found["latency_ms"]) == {"decode", "preprocess", "forward", "postprocess", "encode"}
+    assert found["run"] == f"camvid-architectures/{KEY}-seed42"
+
+
+def test_an_answer_comes_in_the_form_that_is_asked_for(service: str) -> None:
+    url = f"{service}/predict?model={KEY}&label_space=cityscapes-8"
+    labels = Segmenter(bundled_runs()[KEY].folder).predict(PIXELS, "cityscapes-8").labels
+    png = post(url, headers={"Accept": "image/png"})
+    assert png.headers["content-type"] == "image/png"
+    np.testing.assert_array_equal(np.asarray(Image.open(BytesIO(png.content))), labels)
+    outlines = post(url, headers={"Accept": "application/geo+json"})
+    assert outlines.headers["content-type"] == "application/geo+json"
+    names = {one["properties"]["class"] for one in outlines.json()["features"]}
+    assert names <= set(space("cityscapes-8").names)
+    assert names
+
+
+def test_a_batch_answers_in_order_and_one_broken_image_hides_no_other(service: str) -> None:
+    files = [("images", (f"{n}.png", PHOTO if n != 1 else b"no image")) for n in range(3)]
+    found = requests.post(f"{service}/predict/batch?model={KEY}", files=files, timeout=WAIT_S).json()
+    assert [one["name"] for one in found] == ["0.png", "1.png", "2.png"]
+    assert "is not a JPEG" in found[1]["error"]
+    assert found[1]["answer"] is None
+    np.testing.assert_array_equal(unpack(found[0]["answer"]["mask"]), unpack(found[2]["answer"]["mask"]))
+    many = [("images", ("a.png", PHOTO))] * (MAX_BATCH + 1)
+    assert requests.post(f"{service}/predict/batch", files=many, timeout=WAIT_S).status_code == 413
+
+
+def test_corrupted_photos_name_what_was_done_and_equal_seeds_give_equal_bytes(service: str) -> None:
+    found = post(f"{service}/augment?samples=5&seed=7").json()
+    assert len(found) == 5
+    assert found == post(f"{service}/augment?samples=5&seed=7").json()
+    assert found != post(f"{service}/augment?samples=5&seed=8").json()
+    one = post(f"{service}/augment?samples=1&corruption=iso_noise&severity=3&seed=1").json()[0]
+    assert (one["corruption"], one["severity"]) == ("iso_noise", 3)
+    assert one["parameters"]
+    worse = corrupt(PIXELS, "iso_noise", 3, one["seed"])[0]
+    assert np.abs(unpack(one["image"]).astype(int) - worse).mean() < np.abs(PIXELS.astype(int) - worse).mean()
+    gallery = post(f"{service}/augment/gallery?severity=1").json()
+    assert [one["corruption"] for one in gallery] == list(CORRUPTIONS)
+
+
+def test_models_health_and_metrics_say_what_is_there(service: str) -> None:
+    models = {one["key"]: one for one in requests.get(f"{service}/models", timeout=WAIT_S).json()}
+    assert list(models) == list(bundled_runs())
+    assert all(one["loaded"] for one in models.values())
+    assert models[KEY]["miou"] == bundled_runs()[KEY].record["metrics"]["miou"]
+    assert models[KEY]["label_spaces"] == ["camvid-11", "cityscapes-8"]
+    assert requests.get(f"{service}/health", timeout=WAIT_S).json() == {"status": "alive"}
+    post(f"{service}/predict?model={KEY}")
+    text = requests.get(f"{service}/metrics", timeout=WAIT_S).text
+    assert 'seglab_requests_total{method="POST",route="/predict",status="200"}' in text
+    assert 'seglab_request_seconds_bucket{le="1.0",method="POST",route="/predict"}' in text
+    assert "seglab_queue_taken 0.0" in text
+    assert f'seglab_model_bytes{{model="{KEY}"}}' in text
+
+
+REFUSED = [
+    ("POST", "/predict", {}, 400, "image"),
+    ("POST", "/predict/batch", {}, 400, "images"),
+    ("POST", "/augment", {}, 400, "image"),
+    ("POST", "/predict", {"json": {"image": "x"}}, 415, "multipart"),
+    ("POST", "/predict?model=nothing", {"files": {"image": PHOTO}}, 422, "expected a model out of deeplabv3plus"),
+    ("POST", "/predict?opacity=7", {"files": {"image": PHOTO}}, 422, "opacity"),
+    ("POST", "/predict?label_space=cityscapes-19", {"files": {"image": PHOTO}}, 422, "cityscapes-19"),
+    ("POST", "/predict", {"files": {"image": b""}}, 422, "empty"),
+    ("POST", "/augment?corruption=hail", {"files": {"image": PHOTO}}, 422, "hail"),
+    ("POST", "/augment?samples=1000", {"files": {"image": PHOTO}}, 422, "samples"),
+    ("GET", "/predict", {}, 405, "Method"),
+    ("DELETE", "/models", {}, 405, "Method"),
+    ("GET", "/nothing/here", {}, 404, "Not Found"),
+    ("POST", "/predict", {"data": b"x" * (17 * 2**20)}, 413, "at most 16 MiB"),
+    (
+        "POST",
+        "/predict",
+        {"files": {"image": PHOTO}, "headers": {"Origin": "http://evil.example"}},
+        403,
+        "evil.example",
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "asked", "status", "words"), REFUSED)
+def test_what_cannot_be_answered_is_refused_in_json(
+    service: str, method: str, path: str, asked: dict[str, Any], status: int, words: str
+) -> None:
+    found = requests.request(method, service + path, timeout=WAIT_S, **asked)
+    assert found.status_code == status
+    assert words in found.json()["error"]
+    assert found.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in found.headers["content-security-policy"]
+
+
+def test_a_body_without_a_length_is_cut_off_while_it_is_read(service: str) -> None:
+    sent = 0
+
+    def chunks() -> Iterator[bytes]:
+        nonlocal sent
+        yield b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+        for _ in range(400):
+            sent += 2**20
+            yield b"x" * 2**20
+
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    try:
+        found = requests.post(f"{service}/predict", data=chunks(), headers=headers, timeout=WAIT_S)
+        assert found.status_code == 413
+        assert "at most 16 MiB" in found.json()["error"]
+    except requests.ConnectionError:
+        pass  # the service hangs up while the client is still writing
+    assert sent < 200 * 2**20
+    assert requests.get(f"{service}/health", timeout=WAIT_S).status_code == 200
+
+
+@pytest.mark.parametrize("name", ["bomb-claimed.png", "noise.jpg", "cut-50.jpeg", "huge-width.bmp", "absurd-count.tif"])
+def test_hostile_images_get_a_sentence(service: str, name: str) -> None:
+    found = post(f"{service}/predict?model={KEY}", next(case.data for case in corpus() if case.name == name), name)
+    assert found.status_code == 422
+    assert name in found.json()["error"]
+    assert "Traceback" not in found.text
+
+
+def test_hosts_tokens_and_origins_are_checked() -> None:
+    settings_ = {"SEGLAB_API_TOKEN": "sésame", "SEGLAB_API_ORIGINS": "https://ours.example"}
+    with listening(create_api(Slow(free=True), settings_)) as url:
+        assert requests.get(f"{url}/health", timeout=WAIT_S).status_code == 200
+        for headers in ({}, {"Authorization": "Bearer sesame"}, {"Authorization": "sésame".encode()}):
+            found = requests.get(f"{url}/models", headers=headers, timeout=WAIT_S)
+            assert found.status_code == 401
+            assert found.headers["www-authenticate"] == "Bearer"
+            assert post(f"{url}/predict?model={KEY}", headers=headers).status_code == 401
+        right = {"Authorization": "Bearer sésame".encode()}
+        assert requests.get(f"{url}/models", headers=right, timeout=WAIT_S).status_code == 200
+        ours = {**right, "Origin": "https://ours.example"}
+        found = post(f"{url}/predict?model={KEY}", headers=ours)
+        assert found.status_code == 200
+        assert found.headers["access-control-allow-origin"] == "https://ours.example"
+        assert requests.get(f"{url}/health", headers={"Host": "evil.example"}, timeout=WAIT_S).status_code == 400
+    with pytest.raises(ValueError, match="SEGLAB_API_PLACES as a number, got 'many'"):
+        create_api(Slow(), {"SEGLAB_API_PLACES": "many"})
+
+
+def test_a_full_queue_answers_at_once_and_a_client_that_leaves_frees_its_place() -> None:
+    models = Slow()
+    api = create_api(models, {"SEGLAB_API_PLACES": "2"})
+    with listening(api) as url, ThreadPoolExecutor(8) as clients:
+        first = clients.submit(post, f"{url}/predict?model={KEY}")
+        assert models.begun.acquire(timeout=WAIT_S)
+        with socket.create_connection((url[7:].split(":")[0], int(url.rsplit(":", 1)[1]))) as leaver:
+            body = (
+                b'--b\r\nContent-Disposition: form-data; name="image"; filename="a.png"\r\n\r\n'
+                + PHOTO
+                + b"\r\n--b--\r\n"
+            )
+            head = f"POST /predict?model={KEY} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
+            leaver.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n" + body)
+            wait_for(api, 2)
+            refused = post(f"{url}/predict?model={KEY}")
+            assert refused.status_code == 503
+            assert int(refused.headers["retry-after"]) >= 1
+            assert "all 2 places" in refused.json()["error"]
+            assert requests.get(f"{url}/health", timeout=WAIT_S).status_code == 200
+        wait_for(api, 1)  # it has left
+        second = clients.submit(post, f"{url}/predict?model={KEY}")
+        wait_for(api, 2)
+        models.go.set()
+        assert first.result(WAIT_S).status_code == second.result(WAIT_S).status_code == 200
+        wait_for(api, 0)
+        assert models.answered == 2, "what the leaver asked for was not worked on"
+
+
+def wait_for(api: Any, taken: int) -> None:
+    until = time.monotonic() + WAIT_S
+    while api.state.places.taken != taken:
+        assert time.monotonic() < until, f"{api.state.places.taken} places are taken"
+        time.sleep(0.02)
+
+
+def test_a_failing_model_is_told_and_the_service_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    models = Slow(free=True)
+    models.predict = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
+    with listening(create_api(models, {})) as url:
+        found = post(f"{url}/predict?model={KEY}")
+        assert found.status_code == 500
+        assert found.json() == {"error": "the service failed at this request (ZeroDivisionError); its log has more"}
+        assert requests.get(f"{url}/ready", timeout=WAIT_S).status_code == 200
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+schema = schemathesis.openapi.from_asgi("/openapi.json", create_api(Slow(free=True), {"SEGLAB_API_HOSTS": "*"}))
+CHECKS = [
+    schemathesis.checks.not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_schema_conformance,
+]
+
+
+@schema.parametrize()
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+def test_every_route_keeps_to_its_schema(case: Any) -> None:
+    case.call_and_validate(checks=CHECKS)
+
+
+def test_a_photo_sent_as_the_schema_says_is_answered_as_the_schema_says() -> None:
+    with listening(create_api(Slow(free=True), {})) as url:
+        paths = requests.get(f"{url}/openapi.json", timeout=WAIT_S).json()["paths"]
+        assert {"/predict", "/predict/batch", "/augment", "/augment/gallery", "/models", "/ready"} <= set(paths)
+        answer = post(f"{url}/predict?model={KEY}").json()
+        np.testing.assert_array_equal(unpack(answer["mask"]), np.full(PIXELS.shape[:2], 3))
+        assert json.dumps(answer)
+        assert open_photo(base64.b64decode(answer["original"].partition(",")[2]), "a.jpg").width == 128
