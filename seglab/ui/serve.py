@@ -65,6 +65,19 @@ def api() -> ASGIApp:
     return create_api(PageModels(), warm=False)
 
 
+class LazyApi:
+    """The REST service, imported at its first request: the dashboard opens no later for it."""
+
+    def __init__(self) -> None:
+        self._app: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if self._app is None:
+            self._app = api()
+        await self._app(scope, receive, send)
+
+
 async def _missing(scope: Scope, receive: Receive, send: Send) -> None:
     if scope["type"] == "http":
         said = "the REST service is not installed; `pip install -r requirements-api.txt` adds it"
@@ -77,7 +90,7 @@ async def _to_api(request: Request) -> RedirectResponse:
 
 def dashboard() -> st.App:
     """Return the dashboard with the REST service beside it, as an ASGI application."""
-    routes: list[BaseRoute] = [Route(API, _to_api), Mount(API, api())]
+    routes: list[BaseRoute] = [Route(API, _to_api), Mount(API, LazyApi())]
     return st.App(SCRIPT, routes=routes)
 
 
