@@ -143,6 +143,11 @@ def main(argv: list[str] | None = None) -> int:
     four.add_argument("--address", default="", help="default: all of this machine's")
     four.add_argument("--headless", action="store_true", help="open no browser")
     four.set_defaults(run=serve)
+    five = commands.add_parser("export", help="write a run's model for another runtime, checked against torch")
+    five.add_argument("run_folder", metavar="RUN", type=Path, help="folder of a finished run with weights")
+    five.add_argument("out", metavar="DIR", type=Path)
+    five.add_argument("--to", choices=["onnx", "openvino", "safetensors"], required=True)
+    five.set_defaults(run=export_run)
     args = parser.parse_args(argv)
     try:
         code: int = args.run(args)
@@ -171,6 +176,18 @@ def serve(args: argparse.Namespace) -> int:
     from seglab.ui.serve import serve_dashboard
 
     serve_dashboard(args.port, args.address, args.headless)
+    return 0
+
+
+def export_run(args: argparse.Namespace) -> int:
+    """Write a run's model for another runtime."""
+    from seglab.export import export
+
+    made = export(args.run_folder, args.to, args.out)
+    size = "{}x{} px only".format(*made.size_px[::-1]) if made.size_px else "any multiple of 32 px"
+    print(f"{made.equal_frac:.3%} of the labels equal torch's, at least ({made.runtime}, sample scenes); takes {size}")
+    for file in made.files:
+        print(file)
     return 0
 
 

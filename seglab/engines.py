@@ -88,7 +88,7 @@ class TorchEngine:
 
 
 @functools.cache
-def _core(ov: Any) -> Any:
+def openvino_core(ov: Any) -> Any:
     """Return the process's only core.
 
     The CPU plugin lays a signal stack under the thread that loads it and frees it with the core. Where several cores
@@ -126,7 +126,7 @@ class OpenVINOEngine:
         self.name = f"OpenVINO {ov.__version__.split('-')[0]}"
         folder = folder or cache_folder()
         path = folder / f"{key}-{ov.__version__.split('-')[0]}-{torch.__version__}.xml"
-        self._core = _core(ov)
+        self._core = openvino_core(ov)
         self._config = {"PERFORMANCE_HINT": "LATENCY", "CACHE_DIR": str(folder / "compiled")}
         with contextlib.suppress(OSError):
             os.utime(path)  # used last, dropped last

@@ -28,6 +28,7 @@ LAYERS = [
         "checkpoints",
         "engines",
         "inference",
+        "export",
         "cam",
         "cam_records",
         "robustness",

@@ -39,7 +39,7 @@ def _heatmap(values: np.ndarray, columns: list[str], rows: list[str], top: float
             y=rows,
             zmin=0,
             zmax=top,
-            text=[["" if np.isnan(value) else f"{value:.0f}" for value in row] for row in values],
+            text=[["" if np.isnan(value) else f"{round(value)}" for value in row] for row in values],
             texttemplate="%{text}",
             colorscale="Cividis",
             showscale=False,

@@ -1,0 +1,218 @@
+"""A run's model for other runtimes: ONNX, OpenVINO or fp32 safetensors, kept only where its labels equal torch's.
+
+The exported graph holds normalised image to class scores, post-processing included; ``export.json`` beside it says what goes in and
+what comes out.
+"""
+
+import json
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+
+from seglab.checkpoints import load_run
+from seglab.engines import Scorer, convert, import_openvino, openvino_core
+from seglab.inference import to_input
+from seglab.labels import space
+from seglab.models import MEAN, STD
+from seglab.models.mask2former import symbolic_sizes
+from seglab.runs import read_record, write_atomic
+from seglab.samples import SAMPLES, load_sample
+from seglab.scores import shrink_to_work
+
+To = Literal["onnx", "openvino", "safetensors"]
+LEAST_EQUAL = 0.995  # share of pixels with the label that torch gives
+FIXED_PX = (384, 512)  # of a graph that cannot take any size
+Array = NDArray[np.float32]
+Runner = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written, and how well it agrees with torch."""
+
+    files: tuple[Path, ...]
+    equal_frac: float  # labels equal to torch's, the least over the sample scenes
+    size_px: tuple[int, int] | None  # the only height and width that it takes; none where any multiple of 32 will do
+    runtime: str
+
+
+def export(folder: Path, to: To, out: Path) -> Exported:
+    """Write a run's model for another runtime.
+
+    Args:
+        folder: of a finished run with weights.
+        to: ``onnx``, ``openvino`` (IR) or ``safetensors`` (fp32, this project's own names).
+        out: folder that the files go to; made where it is not there.
+
+    Raises:
+        RunError: where the run cannot be used.
+        ValueError: where the packages are missing, or no graph agrees with torch on at least 99.5 % of the labels; nothing is
+            left behind then.
+    """
+    record, model = read_record(folder), load_run(folder).eval()
+    scorer = Scorer(model).eval()
+    out.mkdir(parents=True, exist_ok=True)
+    made = {"onnx": _onnx, "openvino": _openvino, "safetensors": _safetensors}[to](scorer, folder, out)
+    about = {
+        "run": f"{record['experiment']}/{folder.name}",
+        "weights_sha256": (record.get("weights") or {}).get("sha256"),
+        "input": {
+            "name": "image",
+            "layout": "N, 3, H, W; float32; RGB",
+            "size_px": list(made.size_px) if made.size_px else "any multiples of 32",
+            "mean": [round(value * 255, 3) for value in MEAN],
+            "std": [round(value * 255, 3) for value in STD],
+        },
+        "output": {
+            "name": "scores",
+            "layout": "N, C, H, W; float32; sums to 1 over C",
+            "classes": space(record["label_space"]).names,
+        },
+        "equal_labels_frac": made.equal_frac,
+        "runtime": made.runtime,
+        "licence": "research use with attribution; NOTICE.md",
+    }
+    write_atomic(out / "export.json", (json.dumps(about, indent=2) + "\n").encode())
+    return Exported((*made.files, out / "export.json"), made.equal_frac, made.size_px, made.runtime)
+
+
+def photos(size_px: tuple[int, int] | None) -> list[Array]:
+    """Return inputs made of the sample scenes: of three shapes, or all of one size."""
+    found = [shrink_to_work(load_sample(sample.key)[0].pixels, "standard") for sample in SAMPLES]
+    if size_px is not None:
+        return [to_input(pixels[: size_px[0], : size_px[1]]) for pixels in found]
+    return [to_input(found[0]), to_input(found[1][:352, :480]), *(to_input(pixels[:, :640]) for pixels in found[2:])]
+
+
+def equal_labels(scorer: Scorer, run: Runner, inputs: Sequence[Array]) -> float:
+    """Return the share of pixels that get torch's label, the least over the inputs; 0 for scores of another shape."""
+    least = 1.0
+    for image in inputs:
+        with torch.inference_mode():
+            expected = scorer(torch.from_numpy(image))[0].numpy()
+        found = run(image)
+        if found.shape != expected.shape or not np.isfinite(found).all():
+            return 0.0
+        least = min(least, float((found.argmax(0) == expected.argmax(0)).mean()))
+    return least
+
+
+def _onnx(scorer: Scorer, folder: Path, out: Path) -> Exported:
+    """Try graphs of any size first, one of a fixed size last; the first that agrees with torch is kept."""
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401  # the exporter asks for it
+    except ImportError:
+        raise ValueError("ONNX needs three more packages: `pip install -r requirements-export.txt`") from None
+    path, partial, tried = out / f"{folder.name}.onnx", out / f"{folder.name}.partial.onnx", []
+    any_size = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    axes = {2: "height", 3: "width"}
+    attempts: list[tuple[str, tuple[int, int] | None, dict[str, Any]]] = [
+        ("traced", None, {"dynamo": False, "dynamic_axes": {"image": axes, "scores": axes}}),
+        ("exported", None, {"dynamo": True, "dynamic_shapes": {"image": any_size}, "external_data": False}),
+        ("exported at a fixed size", FIXED_PX, {"dynamo": True, "external_data": False}),
+    ]
+    try:
+        for words, size_px, options in attempts:
+            try:
+                _to_onnx(scorer, partial, options)
+                quiet = onnxruntime.SessionOptions()
+                quiet.log_severity_level = 4
+                session = onnxruntime.InferenceSession(partial, quiet, providers=["CPUExecutionProvider"])
+
+                def run(image: Array, session: Any = session) -> Array:
+                    found: Array = session.run(None, {"image": image})[0][0]
+                    return found
+
+                equal = equal_labels(scorer, run, photos(size_px))
+            except Exception as error:  # exporters and runtimes raise whatever they like
+                tried.append(f"{words}: {_short(error)}")
+                continue
+            if equal >= LEAST_EQUAL:
+                partial.replace(path)
+                return Exported((path,), equal, size_px, f"onnxruntime {onnxruntime.__version__}")
+            tried.append(f"{words}: only {equal:.2%} of the labels equal torch's")
+    finally:
+        partial.unlink(missing_ok=True)
+    raise ValueError(f"{folder.name} cannot be exported to ONNX honestly; {'; '.join(tried)}. Take --to openvino.")
+
+
+def _to_onnx(scorer: Scorer, path: Path, options: dict[str, Any]) -> None:
+    names = {"input_names": ["image"], "output_names": ["scores"], "opset_version": 18}
+    with torch.inference_mode(), symbolic_sizes(), warnings.catch_warnings(), _quiet():
+        warnings.simplefilter("ignore")  # remarks on shapes; the result is compared with torch
+        torch.onnx.export(scorer, (torch.zeros(1, 3, *FIXED_PX),), path, **names, **options)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporter from printing a whole graph where it fails, which it does below Python."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    try:
+        with open(os.devnull, "wb") as nothing:
+            os.dup2(nothing.fileno(), 1)
+            yield
+    finally:
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
+def _openvino(scorer: Scorer, folder: Path, out: Path) -> Exported:
+    ov = import_openvino()
+    if ov is None:
+        raise ValueError("OpenVINO is not installed: `pip install -r requirements.txt`")
+    path = out / f"{folder.name}.xml"
+    files = (path, path.with_suffix(".bin"))
+    try:
+        convert(ov, scorer, path)
+        compiled = openvino_core(ov).compile_model(path, "CPU")
+        equal = equal_labels(scorer, lambda image: np.array(compiled(image)[0][0]), photos(None))
+    except Exception as error:
+        _drop(files)
+        raise ValueError(f"{folder.name} cannot be exported to OpenVINO: {_short(error)}") from error
+    if equal < LEAST_EQUAL:
+        _drop(files)
+        raise ValueError(
+            f"{folder.name} cannot be exported to OpenVINO honestly: only {equal:.2%} of the labels equal torch's"
+        )
+    return Exported(files, equal, None, f"OpenVINO {ov.__version__.split('-')[0]}")
+
+
+def _safetensors(scorer: Scorer, folder: Path, out: Path) -> Exported:
+    """Write fp32 weights and the record that says how to build the model: what ``load_run`` reads."""
+    path = out / f"{folder.name}.fp32.safetensors"
+    save_file({name: value.contiguous() for name, value in scorer.model.state_dict().items()}, path, {"format": "pt"})
+    again = Scorer(load_run(folder)).eval()
+    again.model.load_state_dict(load_file(path))
+
+    def run(image: Array) -> Array:
+        with torch.inference_mode():
+            found: Array = again(torch.from_numpy(image))[0].numpy()
+        return found
+
+    equal = equal_labels(scorer, run, photos(None)[:1])
+    record = out / f"{folder.name}.run.json"
+    shutil.copyfile(folder / "run.json", record)
+    return Exported((path, record), equal, None, f"torch {torch.__version__}")
+
+
+def _drop(files: Sequence[Path]) -> None:
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+def _short(error: Exception) -> str:
+    text = str(error).strip()
+    return (text.splitlines()[0][:160] if text else "") or type(error).__name__

@@ -1,0 +1,69 @@
+"""Exported models: the labels of torch from the file alone, or a refusal that leaves nothing behind."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from seglab import export as exports
+from seglab.__main__ import main
+from seglab.data.scenes import make_scene
+from seglab.export import export
+from seglab.inference import Segmenter
+from seglab.runs import bundled_runs
+
+RUN = bundled_runs()["fpn_convnextv2"].folder
+
+
+def test_an_onnx_file_and_its_description_are_enough_to_repeat_the_answer(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(RUN), str(tmp_path), "--to", "onnx"]) == 0
+    assert "of the labels equal torch's, at least (onnxruntime" in capsys.readouterr().out
+    about = json.loads((tmp_path / "export.json").read_text())
+    assert about["equal_labels_frac"] >= exports.LEAST_EQUAL
+    assert about["output"]["classes"][3] == "road"
+    session = onnxruntime.InferenceSession(tmp_path / f"{RUN.name}.onnx", providers=["CPUExecutionProvider"])
+    for height, width in ((96, 160), (192, 128)):
+        pixels = make_scene(5, height, width).image
+        mean, std = np.array(about["input"]["mean"], np.float32), np.array(about["input"]["std"], np.float32)
+        image = ((pixels - mean) / std).transpose(2, 0, 1)[None].astype(np.float32)
+        labels = session.run(["scores"], {"image": image})[0][0].argmax(0)
+        assert (labels == Segmenter(RUN, "torch").predict(pixels).labels).mean() > 0.999
+
+
+@pytest.mark.parametrize(
+    ("to", "suffixes"), [("openvino", {".xml", ".bin"}), ("safetensors", {".safetensors", ".json"})]
+)
+def test_other_formats_agree_too(tmp_path: Path, to: exports.To, suffixes: set[str]) -> None:
+    made = export(RUN, to, tmp_path)
+    assert made.equal_frac >= exports.LEAST_EQUAL
+    assert {file.suffix for file in made.files} == suffixes | {".json"}
+    assert {file.name for file in tmp_path.iterdir()} == {file.name for file in made.files}
+
+
+@pytest.mark.parametrize("to", ["onnx", "openvino"])
+def test_what_does_not_agree_is_refused_and_an_earlier_file_stays(
+    tmp_path: Path, to: exports.To, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = tmp_path / "kept.onnx"
+    kept.write_text("mine")
+    monkeypatch.setattr(exports, "equal_labels", lambda *_: 0.9)
+    with pytest.raises(ValueError, match=r"cannot be exported .* honestly.*only 90\.00% of the labels equal torch's"):
+        export(RUN, to, tmp_path)
+    assert list(tmp_path.iterdir()) == [kept]
+
+
+def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    assert main(["export", str(RUN), str(tmp_path), "--to", "onnx"]) == 1
+    with pytest.raises(ValueError, match=r"pip install -r requirements-export\.txt"):
+        export(RUN, "onnx", tmp_path)
+
+
+def test_a_run_without_weights_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["export", str(tmp_path / "nothing"), str(tmp_path), "--to", "openvino"]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
