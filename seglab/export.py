@@ -1,6 +1,6 @@
 """A run's model for other runtimes: ONNX, OpenVINO or fp32 safetensors, kept only where its labels equal torch's.
 
-The exported graph holds normalised image to class scores, post-processing included; ``export.json`` beside it says what goes in and
+The exported graph goes from a normalised image to class scores, post-processing included; ``export.json`` says what goes in and
 what comes out.
 """
 
@@ -149,7 +149,7 @@ def _onnx(scorer: Scorer, folder: Path, out: Path) -> Exported:
 
 
 def _to_onnx(scorer: Scorer, path: Path, options: dict[str, Any]) -> None:
-    names = {"input_names": ["image"], "output_names": ["scores"], "opset_version": 18}
+    names: dict[str, Any] = {"input_names": ["image"], "output_names": ["scores"], "opset_version": 18}
     with torch.inference_mode(), symbolic_sizes(), warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")  # remarks on shapes; the result is compared with torch
         torch.onnx.export(scorer, (torch.zeros(1, 3, *FIXED_PX),), path, **names, **options)
