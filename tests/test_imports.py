@@ -34,6 +34,7 @@ LAYERS = [
         "robustness",
         "pointing",
         "comparison",
+        "report",
         "samples",
         "tables",
     },

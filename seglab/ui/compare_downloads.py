@@ -1,4 +1,4 @@
-"""What the Compare page gives away: label PNG, overlay and GeoJSON of each model, or all in one archive."""
+"""What the Compare page gives away: label PNG, overlay and GeoJSON of each model, all in one archive, or a report."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from seglab.comparison import geojson_bytes, zip_files
 from seglab.images import blend, encode_png, safe_stem
 from seglab.labels import VOID
-from seglab.ui.compare import Result, Settings, labels_at, seen_view
+from seglab.report import Entry, report
+from seglab.ui.compare import Result, Settings, facts, labels_at, seen_view
 from seglab.ui.photos import ShownPhoto
+from seglab.ui.workbench import ModelRef
 
 
 def downloads(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
@@ -28,6 +30,16 @@ def downloads(photo: ShownPhoto, results: list[Result], chosen: Settings) -> Non
         type="primary",
         icon=":material/folder_zip:",
         key="download-zip",
+    )
+    st.download_button(
+        "Report (HTML)",
+        partial(_report, photo, results, chosen, view),
+        f"{stem}.report.html",
+        "text/html",
+        on_click="ignore",
+        icon=":material/summarize:",
+        key="download-report",
+        help="One file with photo, masks, agreement, latency and where the models come from. Opens offline, prints on two pages.",
     )
     st.caption(
         f"All at the photo's own size, {photo.width} by {photo.height}. Label PNGs hold 8-bit ids of "
@@ -49,6 +61,47 @@ def downloads(photo: ShownPhoto, results: list[Result], chosen: Settings) -> Non
                     on_click="ignore",
                     key=f"download-{r.model.key}-{suffix}",
                 )
+
+
+def _report(photo: ShownPhoto, results: list[Result], chosen: Settings, view: Mapping[str, Any]) -> bytes:
+    entries = [
+        Entry(
+            r.model.title,
+            facts(r.model, r.answer),
+            r.labels,
+            {"decode": photo.decode_ms, **r.answer.latency_ms} if r.answer.latency_ms else {},
+            r.answer.engine or "stored answer",
+            origin(r.model),
+        )
+        for r in results
+    ]
+    return report(
+        photo.name,
+        (photo.height, photo.width),
+        photo.shown,
+        entries,
+        chosen.space.key,
+        palette=chosen.palette,
+        opacity=view["opacity"] / 100,
+        hidden=view["hidden"],
+    )
+
+
+def origin(model: ModelRef) -> dict[str, str]:
+    """Return where a model comes from, in words."""
+    record = model.record
+    data, trained = record.get("data") or {}, record.get("environment") or {}
+    val, miou = data.get("val") or {}, (record.get("metrics") or {}).get("miou")
+    return {
+        "run": model.run_name,
+        "provenance": str(record["provenance"]),
+        "val mIoU": "" if miou is None else f"{miou * 100:.1f} %",
+        "measured on": f"{data.get('name', '?')} {val.get('split', '?')}, {val.get('images', '?')} images",
+        "epochs": str(record.get("epochs", "?")),
+        "trained on": str(trained.get("device", "?")),
+        "commit": str(trained.get("git_commit") or "?")[:10],
+        "weights": model.sha256[:12],
+    }
 
 
 def _one(photo: ShownPhoto, result: Result, chosen: Settings, suffix: str, view: Mapping[str, Any]) -> bytes:
