@@ -26,6 +26,7 @@ from seglab.samples import FOLDER
 
 PHOTO = (FOLDER / "clear.jpg").read_bytes()
 GROWTH = 1.1
+START_S = 300
 PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
@@ -42,7 +43,10 @@ def load(url: str, model: str, clients: int, seconds: float) -> tuple[list[float
     def client() -> None:
         while time.monotonic() < until:
             start = time.monotonic()
-            status, wait_s = ask(url, model)
+            try:
+                status, wait_s = ask(url, model)
+            except requests.RequestException:
+                status, wait_s = 0, 0.1
             with lock:
                 statuses[status] += 1
                 if status == 200:
@@ -70,7 +74,10 @@ def main() -> int:
     command = [sys.executable, "-m", "uvicorn", "seglab.api:app", "--port", str(port), "--log-level", "warning"]
     process, url = subprocess.Popen(command, cwd=ROOT), f"http://127.0.0.1:{port}"
     try:
+        until = time.monotonic() + START_S
         while True:
+            if process.poll() is not None or time.monotonic() > until:
+                raise SystemExit("the service did not start")
             try:
                 if requests.get(f"{url}/ready", timeout=120).status_code == 200:
                     break

@@ -2,12 +2,13 @@
 
 ``python -m seglab serve`` mounts it under ``/api`` beside the dashboard, where both share models and their queue;
 ``uvicorn seglab.api:app`` serves it alone. It needs ``requirements-api.txt``. Settings are environment variables:
-``SEGLAB_API_TOKEN`` (asked of every request but /health), ``SEGLAB_API_HOSTS`` (names that it answers to, with commas; this
-machine's by default), ``SEGLAB_API_ORIGINS`` (whose pages may call it), ``SEGLAB_API_PLACES`` (requests at a time, 16).
+``SEGLAB_API_TOKEN`` (asked of every request but /health and the OpenAPI page), ``SEGLAB_API_HOSTS`` (names that it answers to,
+with commas; localhost by default), ``SEGLAB_API_ORIGINS`` (whose pages may call it), ``SEGLAB_API_PLACES`` (how many at a time).
 """
 
 import asyncio
 import os
+import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -28,18 +29,16 @@ from starlette.responses import JSONResponse
 from seglab import api_work as work
 from seglab.api_metrics import Metrics
 from seglab.corruptions import CORRUPTIONS, Severity
-from seglab.guards import Guard, Places, problem, too_large
-from seglab.image_checks import MAX_BYTES, ImageError
+from seglab.guards import Guard, Places, problem, read_settings, too_large
+from seglab.images import MAX_BYTES, ImageError, open_photo
 from seglab.labels import SPACES, SpaceKey, rolls_up
-from seglab.runs import Run, RunError, bundled_runs
+from seglab.runs import Run, bundled_runs
 
 if TYPE_CHECKING:
     from seglab.inference import Segmenter
 
-LOCAL = ("localhost", "127.0.0.1", "[::1]", "testserver")
 MAX_BATCH = 16
 MAX_SAMPLES = 30
-PLACES = 16
 T = TypeVar("T")
 
 
@@ -82,6 +81,33 @@ class OwnModels:
     def loaded(self) -> Sequence[str]:
         """Return the keys of the models that are loaded."""
         return list(self._loaded)
+
+
+class Loader:
+    """Loads all models, in the models' thread, once each unless that fails."""
+
+    def __init__(self, bench: Models) -> None:
+        self._bench = bench
+        self._asked: set[str] = set()
+        self.done: set[str] = set()
+        self.failed: dict[str, str] = {}
+
+    def load_all(self) -> None:
+        """Ask for the models that are not loaded, nor being loaded."""
+        for key in self._bench.offered():
+            if key not in self._asked:
+                self._asked.add(key)
+                self._bench.pool.submit(self._load, key)
+
+    def _load(self, key: str) -> None:
+        try:
+            self._bench.segmenter(key)
+        except Exception as error:  # told by /ready; the others go on, and this one is tried again when asked for
+            self.failed[key] = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
+            self._asked.discard(key)
+        else:
+            self.done.add(key)
+            self.failed.pop(key, None)
 
 
 class Problem(BaseModel):
@@ -164,6 +190,8 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     for code, words in {
         400: "The file is missing, or the host is not known.",
         401: "The token is missing or wrong.",
+        408: "The request took too long to come.",
+        500: "The service failed; its log has more.",
         403: "The page that asks is not allowed to.",
         413: "The request is too large.",
         415: "The request is no multipart form.",
@@ -175,6 +203,7 @@ ModelKey = Annotated[str, Query(description="A key of /models.", max_length=80)]
 Target = Annotated[SpaceKey | None, Query(description="Of the answer; the model's own by default.")]
 Opacity = Annotated[float, Query(ge=0, le=1, description="Of the overlay.")]
 MaxSide = Annotated[int, Query(ge=64, le=4096, description="Of the original and the overlay, in pixels.")]
+SmallSide = Annotated[int, Query(ge=64, le=1280, description="Of the pictures, in pixels.")]
 Drawn = Annotated[
     str | None, Query(description="Drawn where none is given.", json_schema_extra={"enum": list(CORRUPTIONS)})
 ]
@@ -198,28 +227,17 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
         warm: load all models when the server starts.
 
     Raises:
-        ValueError: for a number of places that is none.
+        ValueError: for settings that cannot be.
     """
     bench: Models = models or OwnModels()
-    try:
-        places = Places(max(1, int(environ.get("SEGLAB_API_PLACES", PLACES))))
-    except ValueError:
-        raise ValueError(f"expected SEGLAB_API_PLACES as a number, got {environ['SEGLAB_API_PLACES']!r}") from None
-    metrics = Metrics(places, bench)
-    failed: dict[str, str] = {}
-    asked = False
-
-    def load_all() -> None:
-        nonlocal asked
-        if not asked:
-            asked = True
-            for key in bench.offered():
-                bench.pool.submit(_load, bench, key, failed)
+    given = read_settings(environ)
+    places = Places(given.places)
+    metrics, loader = Metrics(places, bench), Loader(bench)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         if warm:
-            load_all()
+            loader.load_all()
         yield
 
     api = FastAPIOffline(
@@ -231,32 +249,35 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
         redoc_url=None,
     )
     api.state.places = places
-    origins = _names(environ.get("SEGLAB_API_ORIGINS", ""))
     limit = MAX_BYTES + 2**16  # a form's own lines
-    api.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)
-    api.add_middleware(CORSMiddleware, allow_origins=origins, allow_methods=["GET", "POST"], allow_headers=["*"])
+    api.add_middleware(RequestBodyLimitMiddleware, max_body_size=limit)  # innermost
+    api.add_middleware(TrustedHostMiddleware, allowed_hosts=given.hosts, www_redirect=False)
     api.add_middleware(
-        Guard,
-        places=places,
-        token=environ.get("SEGLAB_API_TOKEN", ""),
-        origins=origins,
-        max_bytes=limit,
-        observe=metrics.observe,
+        Guard, places=places, token=given.token, origins=given.origins, max_bytes=limit, observe=metrics.observe
     )
-    hosts = _names(environ.get("SEGLAB_API_HOSTS", "")) or list(LOCAL)
-    api.add_middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False)
+    api.add_middleware(
+        CORSMiddleware,
+        allow_origins=given.origins,
+        allow_methods=["GET", "POST"],
+        allow_headers=["*"],
+        expose_headers=["Retry-After"],
+    )
     _errors(api)
 
-    def known(key: str) -> Run:
+    def known(key: str, target: str | None) -> Run:
         runs = bench.offered()
         if key not in runs:
             raise HTTPException(422, f"expected a model out of {', '.join(runs) or 'none: train one'}, got {key!r}")
+        own = str(runs[key].record["label_space"])
+        if target is not None and not rolls_up(own, target):
+            raise HTTPException(422, f"labels of {own} cannot be told in {target}; /models lists what can")
         return runs[key]
 
     async def in_turn(request: Request, job: Callable[[], T]) -> T:
-        """Work in the models' thread; a client that leaves meanwhile frees its place."""
-        future = bench.pool.submit(job)
-        answer, gone = asyncio.wrap_future(future), asyncio.ensure_future(_left(request))
+        """Work in the models' thread; a client that leaves meanwhile frees its place, and the job lets go of its image."""
+        box = [job]  # the pool's queue keeps what was cancelled until its turn comes
+        answer = asyncio.wrap_future(bench.pool.submit(lambda: box.pop()()))
+        gone = asyncio.ensure_future(_left(request))
         try:
             await asyncio.wait(set[asyncio.Future[Any]]({answer, gone}), return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
@@ -264,7 +285,17 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
                 raise HTTPException(499, "the client has left")
             return answer.result()
         finally:
+            box.clear()
             gone.cancel()
+
+    async def draws(request: Request, image: UploadFile | None, asked: Sequence[work.Draw], max_side: int) -> Response:
+        """Answer with a photo under corruptions; other requests get their turn between two of them."""
+        file = await read(image)
+        pixels = await in_turn(request, lambda: work.shrink(open_photo(*file).pixels, max_side))
+        found = []
+        for one in asked:
+            found.append(await in_turn(request, lambda one=one: work.corrupted(pixels, one)))  # type: ignore[misc]
+        return Response(b"[" + b",".join(found) + b"]", media_type="application/json")
 
     async def read(image: UploadFile | None) -> tuple[bytes, str]:
         if image is None:
@@ -277,6 +308,7 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
         at = request.scope.get("root_path", "")
         return {name: f"{at}/{name}" for name in ("docs", "openapi.json", "models", "health", "ready", "metrics")}
 
+    @api.head("/health", include_in_schema=False)
     @api.get("/health")
     async def health() -> dict[str, str]:
         """Tell that the service is alive."""
@@ -284,11 +316,10 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
 
     @api.get("/ready", responses={503: {"model": Ready, "description": "Not all models are loaded yet."}})
     async def ready() -> Response:
-        """Tell whether all models are loaded; asking loads them."""
-        load_all()
-        found = list(bench.loaded())
-        done = all(key in found for key in bench.offered())
-        answer = Ready(ready=done, loaded=found, failed=failed)
+        """Tell whether all models have been loaded; asking loads them."""
+        loader.load_all()
+        done = all(key in loader.done for key in bench.offered())
+        answer = Ready(ready=done, loaded=sorted(loader.done), failed=loader.failed)
         return JSONResponse(answer.model_dump(), 200 if done else 503)
 
     @api.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
@@ -327,14 +358,18 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
 
         ``Accept: image/png`` answers the PNG of class ids alone, ``Accept: application/geo+json`` the classes' outlines.
         """
-        run, (data, name) = known(model), await read(image)
-        accept = request.headers.get("accept", "")
-        form = next((kind for kind in ("image/png", "application/geo+json") if kind in accept), "application/json")
+        run, (data, name) = known(model, label_space), await read(image)
+        form = accepted(request.headers.get("accept", ""))
         options = work.Options(model, label_space, opacity, max_side)
         content = await in_turn(request, lambda: work.predict(bench.segmenter(model), run, data, name, options, form))
         return Response(content, media_type=form)
 
-    @api.post("/predict/batch", dependencies=[Depends(multipart)], responses=REFUSED)
+    @api.post(
+        "/predict/batch",
+        dependencies=[Depends(multipart)],
+        responses=REFUSED | {200: {"model": list[BatchItem]}},
+        response_model=None,
+    )
     async def predict_batch(
         request: Request,
         images: Annotated[list[UploadFile] | None, File(description=f"At most {MAX_BATCH}.")] = None,
@@ -342,9 +377,9 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
         label_space: Target = None,
         opacity: Opacity = 0.55,
         max_side: MaxSide = 1280,
-    ) -> list[BatchItem]:
+    ) -> Response:
         """Segment several photos; answers come in order, and one that fails hides no other."""
-        run = known(model)
+        run = known(model, label_space)
         if not images:
             raise HTTPException(400, "expected image files in the form's field 'images', got none")
         if len(images) > MAX_BATCH:
@@ -354,16 +389,15 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
         for image in images:
             data, name = await read(image)
 
-            def job(data: bytes = data, name: str = name) -> dict[str, Any]:
-                return work.answer(bench.segmenter(model), run, data, name, options)
+            def job(data: bytes = data, name: str = name) -> bytes:
+                return work.batch_item(lambda: bench.segmenter(model), run, data, name, options)
 
-            try:
-                found.append(BatchItem(name=name, answer=Answer(**await in_turn(request, job))))
-            except ValueError as error:
-                found.append(BatchItem(name=name, error=str(error)))
-        return found
+            found.append(await in_turn(request, job))
+        return Response(b"[" + b",".join(found) + b"]", media_type="application/json")
 
-    @api.post("/augment", dependencies=[Depends(multipart)], responses=REFUSED)
+    corrupted = REFUSED | {200: {"model": list[Corrupted]}}
+
+    @api.post("/augment", dependencies=[Depends(multipart)], responses=corrupted, response_model=None)
     async def augment(
         request: Request,
         image: Photo = None,
@@ -371,36 +405,27 @@ def create_api(models: Models | None = None, environ: Mapping[str, str] = os.env
         corruption: Drawn = None,
         severity: Annotated[int | None, Query(ge=1, le=3, description="Drawn where none is given.")] = None,
         seed: Seed = 0,
-        max_side: MaxSide = 1280,
-    ) -> list[Corrupted]:
+        max_side: SmallSide = 640,
+    ) -> Response:
         """Return the photo under corruptions that are drawn."""
-        data, name = await read(image)
+        if corruption is not None and corruption not in CORRUPTIONS:
+            raise HTTPException(422, f"expected a corruption out of {', '.join(CORRUPTIONS)}, got {corruption[:80]!r}")
         asked = work.draw(samples, corruption, cast(Severity | None, severity), seed)
-        found = await in_turn(request, lambda: work.corrupted(data, name, asked, max_side))
-        return [Corrupted(**one) for one in found]
+        return await draws(request, image, asked, max_side)
 
-    @api.post("/augment/gallery", dependencies=[Depends(multipart)], responses=REFUSED)
+    @api.post("/augment/gallery", dependencies=[Depends(multipart)], responses=corrupted, response_model=None)
     async def gallery(
         request: Request,
         image: Photo = None,
         severity: Annotated[int, Query(ge=1, le=3)] = 2,
         seed: Seed = 0,
-        max_side: MaxSide = 1280,
-    ) -> list[Corrupted]:
+        max_side: SmallSide = 640,
+    ) -> Response:
         """Return the photo under all fifteen corruptions."""
-        data, name = await read(image)
         asked = [(key, cast(Severity, severity), seed) for key in CORRUPTIONS]
-        found = await in_turn(request, lambda: work.corrupted(data, name, asked, max_side))
-        return [Corrupted(**one) for one in found]
+        return await draws(request, image, asked, max_side)
 
     return api
-
-
-def _load(bench: Models, key: str, failed: dict[str, str]) -> None:
-    try:
-        bench.segmenter(key)
-    except Exception as error:  # told by /ready; the others go on
-        failed[key] = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
 
 
 async def _left(request: Request) -> None:
@@ -408,8 +433,20 @@ async def _left(request: Request) -> None:
         pass
 
 
-def _names(text: str) -> list[str]:
-    return [name.strip() for name in text.split(",") if name.strip()]
+def accepted(header: str) -> str:
+    """Return the form that an Accept header likes best, JSON where it does not say.
+
+    >>> accepted("application/json;q=0.5, image/png"), accepted("*/*"), accepted("text/html, */*;q=0.1")
+    ('image/png', 'application/json', 'application/json')
+    """
+    best, most = work.FORMS[0], 0.0
+    for part in header.lower().split(","):
+        kind, *more = (word.strip() for word in part.split(";"))
+        weight = next((word[2:] for word in more if word.startswith("q=")), "1")
+        liked = float(weight) if re.fullmatch(r"[01](\.[0-9]{0,3})?", weight) else 0.0
+        if kind in work.FORMS and liked > most:
+            best, most = kind, liked
+    return best
 
 
 def _info(key: str, run: Run, loaded: bool) -> ModelInfo:
@@ -443,15 +480,9 @@ def _errors(api: FastAPI) -> None:
         said = [f"{'.'.join(str(part) for part in one['loc'][1:])}: {one['msg']}" for one in error.errors()[:5]]
         return problem(422, "; ".join(said)[:1000])
 
-    async def unusable(_: Request, error: Exception) -> JSONResponse:
+    @api.exception_handler(ImageError)
+    async def unusable(_: Request, error: ImageError) -> JSONResponse:
         return problem(422, str(error))
-
-    for kind in (ImageError, RunError, ValueError):
-        api.add_exception_handler(kind, unusable)
-
-    @api.exception_handler(Exception)
-    async def broken(_: Request, error: Exception) -> JSONResponse:
-        return problem(500, f"the service failed at this request ({type(error).__name__}); its log has more")
 
 
 def __getattr__(name: str) -> Any:

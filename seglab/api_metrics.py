@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Scope
 
 from seglab.guards import Places
@@ -46,7 +47,8 @@ class Metrics:
 
     def observe(self, scope: Scope, status: int, seconds: float) -> None:
         """Take note of an answer; routes that do not exist count as one."""
-        route = getattr(scope.get("route"), "path", "other")
+        found = scope.get("route")
+        route = found.path if isinstance(found, Route) else "other"
         method = scope["method"] if scope["method"] in ("GET", "POST", "HEAD", "OPTIONS") else "other"
         self._requests.labels(method, route, str(status)).inc()
         self._seconds.labels(method, route).observe(seconds)

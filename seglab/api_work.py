@@ -2,25 +2,27 @@
 
 import base64
 import json
+import logging
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seglab.comparison import geojson_bytes
 from seglab.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
-from seglab.images import blend, encode_jpeg, encode_png, open_photo, resize, resize_labels
+from seglab.images import ImageError, blend, encode_jpeg, encode_png, open_photo, resize, resize_labels
 from seglab.labels import space
 from seglab.runs import Run
 
 if TYPE_CHECKING:
     from seglab.inference import Segmenter
 
-Form = Literal["application/json", "image/png", "application/geo+json"]
+FORMS = ("application/json", "image/png", "application/geo+json")
+log = logging.getLogger(__name__)
 Draw = tuple[str, Severity, int]  # corruption, severity, seed
 
 
@@ -86,16 +88,22 @@ def answer(model: "Segmenter", run: Run, data: bytes, name: str, options: Option
     return found | {"latency_ms": {step: round(ms, 1) for step, ms in spent.items()}}
 
 
-def draw(samples: int, corruption: str | None, severity: Severity | None, seed: int) -> list[Draw]:
-    """Return so many corruptions, what is not given drawn: equal seeds give equal draws.
+def batch_item(model: "Callable[[], Segmenter]", run: Run, data: bytes, name: str, options: Options) -> bytes:
+    """Return :class:`seglab.api.BatchItem` as JSON; whatever upsets one image becomes its error."""
+    try:
+        return json.dumps({"name": name, "answer": answer(model(), run, data, name, options), "error": None}).encode()
+    except ImageError as error:
+        said = str(error)
+    except Exception as error:
+        log.exception("an image of a batch failed")
+        said = f"the service failed at this image ({type(error).__name__}); its log has more"
+    return json.dumps({"name": name, "answer": None, "error": said}).encode()
 
-    Raises:
-        ValueError: for an unknown corruption.
-    """
+
+def draw(samples: int, corruption: str | None, severity: Severity | None, seed: int) -> list[Draw]:
+    """Return so many corruptions, what is not given drawn: equal seeds give equal draws."""
     dice = random.Random(seed)
     keys = list(CORRUPTIONS)
-    if corruption is not None and corruption not in keys:
-        raise ValueError(f"expected a corruption out of {', '.join(keys)}, got {corruption[:80]!r}")
     found: list[Draw] = []
     for _ in range(samples):
         key, level, its_seed = dice.choice(keys), dice.choice(SEVERITIES), dice.randrange(2**31)
@@ -103,28 +111,19 @@ def draw(samples: int, corruption: str | None, severity: Severity | None, seed: 
     return found
 
 
-def corrupted(data: bytes, name: str, draws: Sequence[Draw], max_side: int) -> list[dict[str, Any]]:
-    """Return :class:`seglab.api.Corrupted` of a photo as plain values.
-
-    Raises:
-        ImageError: where the photo cannot be used.
-    """
-    pixels = shrink(open_photo(data, name).pixels, max_side)
-    found = []
-    for key, severity, seed in draws:
-        worse, _ = corrupt(pixels, key, severity, seed)
-        settings = parameters(key, severity, min(pixels.shape[:2]))
-        found.append(
-            {
-                "corruption": key,
-                "title": CORRUPTIONS[key].title,
-                "severity": severity,
-                "parameters": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
-                "seed": seed,
-                "image": data_url(encode_jpeg(worse), "image/jpeg"),
-            }
-        )
-    return found
+def corrupted(pixels: NDArray[np.uint8], drawn: Draw) -> bytes:
+    """Return :class:`seglab.api.Corrupted` of a photo as JSON."""
+    key, severity, seed = drawn
+    settings = parameters(key, severity, min(pixels.shape[:2]))
+    found = {
+        "corruption": key,
+        "title": CORRUPTIONS[key].title,
+        "severity": severity,
+        "parameters": {k: list(v) if isinstance(v, tuple) else v for k, v in settings.items()},
+        "seed": seed,
+        "image": data_url(encode_jpeg(corrupt(pixels, key, severity, seed)[0]), "image/jpeg"),
+    }
+    return json.dumps(found).encode()
 
 
 def shrink(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:

@@ -1,7 +1,7 @@
 """A run's model for other runtimes: ONNX, OpenVINO or fp32 safetensors, kept only where its labels equal torch's.
 
-The exported graph goes from a normalised image to class scores, post-processing included; ``export.json`` says what goes in and
-what comes out.
+The exported graph goes from a normalised image to class scores, post-processing included; a JSON file beside it says what goes in
+and what comes out.
 """
 
 import json
@@ -83,8 +83,9 @@ def export(folder: Path, to: To, out: Path) -> Exported:
         "runtime": made.runtime,
         "licence": "research use with attribution; NOTICE.md",
     }
-    write_atomic(out / "export.json", (json.dumps(about, indent=2) + "\n").encode())
-    return Exported((*made.files, out / "export.json"), made.equal_frac, made.size_px, made.runtime)
+    described = out / f"{folder.name}.{to}.json"
+    write_atomic(described, (json.dumps(about, indent=2) + "\n").encode())
+    return Exported((*made.files, described), made.equal_frac, made.size_px, made.runtime)
 
 
 def photos(size_px: tuple[int, int] | None) -> list[Array]:
@@ -173,44 +174,53 @@ def _openvino(scorer: Scorer, folder: Path, out: Path) -> Exported:
     ov = import_openvino()
     if ov is None:
         raise ValueError("OpenVINO is not installed: `pip install -r requirements.txt`")
-    path = out / f"{folder.name}.xml"
-    files = (path, path.with_suffix(".bin"))
+    partial = out / f"{folder.name}.partial.xml"
     try:
-        convert(ov, scorer, path)
-        compiled = openvino_core(ov).compile_model(path, "CPU")
-        equal = equal_labels(scorer, lambda image: np.array(compiled(image)[0][0]), photos(None))
-    except Exception as error:
-        _drop(files)
-        raise ValueError(f"{folder.name} cannot be exported to OpenVINO: {_short(error)}") from error
-    if equal < LEAST_EQUAL:
-        _drop(files)
-        raise ValueError(
-            f"{folder.name} cannot be exported to OpenVINO honestly: only {equal:.2%} of the labels equal torch's"
-        )
-    return Exported(files, equal, None, f"OpenVINO {ov.__version__.split('-')[0]}")
+        try:
+            convert(ov, scorer, partial)
+            compiled = openvino_core(ov).compile_model(partial, "CPU")
+            equal = equal_labels(scorer, lambda image: np.array(compiled(image)[0][0]), photos(None))
+        except Exception as error:
+            raise ValueError(f"{folder.name} cannot be exported to OpenVINO: {_short(error)}") from error
+        _check(folder, "OpenVINO", equal)
+        path = out / f"{folder.name}.xml"
+        partial.with_suffix(".bin").replace(path.with_suffix(".bin"))
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+        partial.with_suffix(".bin").unlink(missing_ok=True)
+    return Exported((path, path.with_suffix(".bin")), equal, None, f"OpenVINO {ov.__version__.split('-')[0]}")
 
 
 def _safetensors(scorer: Scorer, folder: Path, out: Path) -> Exported:
-    """Write fp32 weights and the record that says how to build the model: what ``load_run`` reads."""
-    path = out / f"{folder.name}.fp32.safetensors"
-    save_file({name: value.contiguous() for name, value in scorer.model.state_dict().items()}, path, {"format": "pt"})
-    again = Scorer(load_run(folder)).eval()
-    again.model.load_state_dict(load_file(path))
+    """Write fp32 weights by this project's names, and the record that says how to build the model."""
+    partial = out / f"{folder.name}.partial.safetensors"
+    try:
+        save_file(
+            {name: value.contiguous() for name, value in scorer.model.state_dict().items()}, partial, {"format": "pt"}
+        )
+        again = Scorer(load_run(folder)).eval()
+        again.model.load_state_dict(load_file(partial))
 
-    def run(image: Array) -> Array:
-        with torch.inference_mode():
-            found: Array = again(torch.from_numpy(image))[0].numpy()
-        return found
+        def run(image: Array) -> Array:
+            with torch.inference_mode():
+                found: Array = again(torch.from_numpy(image))[0].numpy()
+            return found
 
-    equal = equal_labels(scorer, run, photos(None)[:1])
-    record = out / f"{folder.name}.run.json"
+        equal = equal_labels(scorer, run, photos(None)[:1])
+        _check(folder, "safetensors", equal)
+        path, record = out / f"{folder.name}.fp32.safetensors", out / f"{folder.name}.run.json"
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
     shutil.copyfile(folder / "run.json", record)
     return Exported((path, record), equal, None, f"torch {torch.__version__}")
 
 
-def _drop(files: Sequence[Path]) -> None:
-    for file in files:
-        file.unlink(missing_ok=True)
+def _check(folder: Path, to: str, equal: float) -> None:
+    if equal < LEAST_EQUAL:
+        said = f"only {equal:.2%} of the labels equal torch's"
+        raise ValueError(f"{folder.name} cannot be exported to {to} honestly: {said}")
 
 
 def _short(error: Exception) -> str:

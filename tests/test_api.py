@@ -1,8 +1,10 @@
 """The REST service alone, over loopback: right answers, clear refusals, a bounded queue."""
 
 import base64
+import gc
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -29,13 +31,14 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from seglab import guards
 from seglab.api import MAX_BATCH, create_api
 from seglab.corruptions import CORRUPTIONS, corrupt
 from seglab.data.scenes import make_scene
 from seglab.images import encode_png, open_photo
 from seglab.inference import Prediction, Segmenter
 from seglab.labels import remap, space
-from seglab.runs import Run, bundled_runs
+from seglab.runs import Run, RunError, bundled_runs
 from tests.hostile import corpus
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -54,11 +57,16 @@ def listening(api: Any) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(api, "127.0.0.1", port, log_level="warning"))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
+    until = time.monotonic() + WAIT_S
     while not server.started:
+        assert thread.is_alive()
+        assert time.monotonic() < until
         time.sleep(0.01)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join(WAIT_S)
+    try:
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.should_exit = True
+        thread.join(WAIT_S)
 
 
 class Slow:
@@ -103,16 +111,20 @@ def service(cache: Path) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "SEGLAB_CACHE": str(cache)})
     url = f"http://127.0.0.1:{port}"
     until = time.monotonic() + 5 * WAIT_S
-    while time.monotonic() < until:
-        try:
-            if requests.get(f"{url}/ready", timeout=WAIT_S).status_code == 200:
-                break
-        except requests.ConnectionError:
-            pass
-        time.sleep(0.2)
-    yield url
-    process.terminate()
-    process.wait(WAIT_S)
+    try:
+        while True:
+            assert process.poll() is None
+            assert time.monotonic() < until
+            try:
+                if requests.get(f"{url}/ready", timeout=WAIT_S).status_code == 200:
+                    break
+            except requests.ConnectionError:
+                pass
+            time.sleep(0.2)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
 
 
 def post(url: str, data: bytes = PHOTO, name: str = "street.png", **more: Any) -> requests.Response:
@@ -209,13 +221,8 @@ REFUSED = [
     ("DELETE", "/models", {}, 405, "Method"),
     ("GET", "/nothing/here", {}, 404, "Not Found"),
     ("POST", "/predict", {"data": b"x" * (17 * 2**20)}, 413, "at most 16 MiB"),
-    (
-        "POST",
-        "/predict",
-        {"files": {"image": PHOTO}, "headers": {"Origin": "http://evil.example"}},
-        403,
-        "evil.example",
-    ),
+    ("POST", "/predict", {"headers": {"Origin": "http://evil.example"}}, 403, "evil.example"),
+    ("POST", "/predict", {"headers": {"Origin": "http://["}}, 403, "http://["),
 ]
 
 
@@ -263,20 +270,29 @@ def test_hosts_tokens_and_origins_are_checked() -> None:
     settings_ = {"SEGLAB_API_TOKEN": "sésame", "SEGLAB_API_ORIGINS": "https://ours.example"}
     with listening(create_api(Slow(free=True), settings_)) as url:
         assert requests.get(f"{url}/health", timeout=WAIT_S).status_code == 200
+        assert requests.get(f"{url}/docs", timeout=WAIT_S).status_code == 200
         for headers in ({}, {"Authorization": "Bearer sesame"}, {"Authorization": "sésame".encode()}):
             found = requests.get(f"{url}/models", headers=headers, timeout=WAIT_S)
             assert found.status_code == 401
             assert found.headers["www-authenticate"] == "Bearer"
             assert post(f"{url}/predict?model={KEY}", headers=headers).status_code == 401
-        right = {"Authorization": "Bearer sésame".encode()}
+        right = {"Authorization": "bearer sésame".encode()}
         assert requests.get(f"{url}/models", headers=right, timeout=WAIT_S).status_code == 200
         ours = {**right, "Origin": "https://ours.example"}
         found = post(f"{url}/predict?model={KEY}", headers=ours)
         assert found.status_code == 200
         assert found.headers["access-control-allow-origin"] == "https://ours.example"
-        assert requests.get(f"{url}/health", headers={"Host": "evil.example"}, timeout=WAIT_S).status_code == 400
-    with pytest.raises(ValueError, match="SEGLAB_API_PLACES as a number, got 'many'"):
-        create_api(Slow(), {"SEGLAB_API_PLACES": "many"})
+        assert (
+            requests.get(f"{url}/health", headers={"Host": "evil.example"}, timeout=WAIT_S).text
+            == "Invalid host header"
+        )
+        refused = post(f"{url}/predict", headers={"Origin": "https://ours.example"})
+        assert (refused.status_code, refused.headers["access-control-allow-origin"]) == (401, "https://ours.example")
+    with listening(create_api(Slow(free=True), {"SEGLAB_API_ORIGINS": "*"})) as url:
+        assert post(f"{url}/predict?model={KEY}", headers={"Origin": "https://any.example"}).status_code == 200
+    for key, value in (("PLACES", "many"), ("PLACES", "0"), ("HOSTS", "*seg.example")):
+        with pytest.raises(ValueError, match=f"expected SEGLAB_API_{key} as .*, got {re.escape(repr(value))}"):
+            create_api(Slow(), {f"SEGLAB_API_{key}": value})
 
 
 def test_a_full_queue_answers_at_once_and_a_client_that_leaves_frees_its_place() -> None:
@@ -315,15 +331,82 @@ def wait_for(api: Any, taken: int) -> None:
         time.sleep(0.02)
 
 
-def test_a_failing_model_is_told_and_the_service_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_was_asked_and_left_is_not_kept_in_memory() -> None:
+    models = Slow()
+    api = create_api(models, {"SEGLAB_API_PLACES": "3"})
+    with listening(api) as url, ThreadPoolExecutor(2) as clients:
+        first = clients.submit(post, f"{url}/predict?model={KEY}")
+        assert models.begun.acquire(timeout=WAIT_S)
+        for one in range(24):
+            if one == 4:  # client and service have their buffers
+                before = resident_mib()
+            with pytest.raises(requests.Timeout):
+                requests.post(f"{url}/predict?model={KEY}", files={"image": PHOTO + bytes(12 * 2**20)}, timeout=0.5)
+            wait_for(api, 1)
+        gc.collect()
+        assert resident_mib() < before + 100, "twenty images of 12 MiB have left"
+        models.go.set()
+        assert first.result(WAIT_S).status_code == 200
+
+
+def resident_mib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def test_a_failing_model_is_told_logged_and_counted_and_the_service_goes_on(caplog: pytest.LogCaptureFixture) -> None:
     models = Slow(free=True)
-    models.predict = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]
+    right, calls = models.predict, iter(range(100))
+
+    def every_second(*args: Any) -> Prediction:
+        if next(calls) % 2:
+            raise RuntimeError("out of tune")
+        return right(*args)
+
+    models.predict = every_second  # type: ignore[method-assign]
     with listening(create_api(models, {})) as url:
+        files = [("images", (f"{n}.png", PHOTO)) for n in range(3)]
+        batch = requests.post(f"{url}/predict/batch?model={KEY}", files=files, timeout=WAIT_S).json()
+        assert [one["error"] and "RuntimeError" in one["error"] for one in batch] == [None, True, None]
         found = post(f"{url}/predict?model={KEY}")
         assert found.status_code == 500
-        assert found.json() == {"error": "the service failed at this request (ZeroDivisionError); its log has more"}
-        assert requests.get(f"{url}/ready", timeout=WAIT_S).status_code == 200
-    assert "ZeroDivisionError" in capfd.readouterr().err
+        assert found.json() == {"error": "the service failed at this request (RuntimeError); its log has more"}
+        assert found.headers["x-content-type-options"] == "nosniff"
+        assert requests.get(f"{url}/health", timeout=WAIT_S).status_code == 200
+        text = requests.get(f"{url}/metrics", timeout=WAIT_S).text
+        assert 'seglab_requests_total{method="POST",route="/predict",status="500"} 1.0' in text
+    assert caplog.text.count("RuntimeError: out of tune") == 2
+
+
+def test_a_body_that_does_not_come_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guards, "BODY_S", 0.5)
+    api = create_api(Slow(free=True), {})
+    with listening(api) as url, socket.create_connection((url[7:].split(":")[0], int(url.rsplit(":", 1)[1]))) as slow:
+        head = b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+        slow.sendall(head + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
+        slow.settimeout(WAIT_S)
+        assert slow.recv(4096).startswith(b"HTTP/1.1 408 ")
+        wait_for(api, 0)
+
+
+def test_a_model_that_could_not_be_loaded_is_tried_again() -> None:
+    models = Slow(free=True)
+    broken = [True]
+
+    def segmenter(key: str) -> Slow:
+        if broken:
+            broken.pop()
+            raise RunError("no such weights")
+        return models
+
+    models.segmenter = segmenter  # type: ignore[method-assign]
+    with listening(create_api(models, {}, warm=False)) as url:
+        until = time.monotonic() + WAIT_S
+        found: dict[str, Any] = {}
+        while not found.get("ready") and time.monotonic() < until:
+            found = requests.get(f"{url}/ready", timeout=WAIT_S).json()
+            time.sleep(0.02)
+    assert not broken
+    assert found == {"ready": True, "loaded": [KEY], "failed": {}}
 
 
 schema = schemathesis.openapi.from_asgi("/openapi.json", create_api(Slow(free=True), {"SEGLAB_API_HOSTS": "*"}))

@@ -15,7 +15,7 @@ from seglab.data.scenes import make_scene
 from seglab.labels import space
 from seglab.models import spec
 from seglab.pointing import energy_inside, overlap
-from seglab.runs import COMPARED, bundled_runs
+from seglab.runs import BUNDLED, bundled_runs
 
 CAR = space("camvid-11").names.index("car")
 SIZE = (240, 320)
@@ -60,7 +60,7 @@ def street_with_car(x: int) -> tuple[Any, Any]:
     return pixels, where
 
 
-@pytest.mark.parametrize("key", COMPARED)
+@pytest.mark.parametrize("key", BUNDLED)
 def test_random_weights_destroy_the_map(key: str) -> None:
     pixels, where = street_with_car(LEFT)
     trained = explainer_of(key)
@@ -75,7 +75,7 @@ def test_random_weights_destroy_the_map(key: str) -> None:
     assert np.isnan(inside) or inside < energy_inside(maps[0], where)
 
 
-@pytest.mark.parametrize("key", COMPARED)
+@pytest.mark.parametrize("key", BUNDLED)
 def test_a_map_moves_with_its_object(key: str) -> None:
     middles = []
     for x in (LEFT, RIGHT):
@@ -86,7 +86,7 @@ def test_a_map_moves_with_its_object(key: str) -> None:
     assert middles[1] - middles[0] > (RIGHT - LEFT) / 2
 
 
-@pytest.mark.parametrize("key", COMPARED)
+@pytest.mark.parametrize("key", BUNDLED)
 def test_blanking_the_evidence_lowers_the_score_more_than_blanking_as_much_elsewhere(key: str) -> None:
     pixels, where = street_with_car(LEFT)
     explainer, image, target = explainer_of(key), as_image(pixels), class_mean(CAR, where)

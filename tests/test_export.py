@@ -23,7 +23,7 @@ def test_an_onnx_file_and_its_description_are_enough_to_repeat_the_answer(
 ) -> None:
     assert main(["export", str(RUN), str(tmp_path), "--to", "onnx"]) == 0
     assert "of the labels equal torch's, at least (onnxruntime" in capsys.readouterr().out
-    about = json.loads((tmp_path / "export.json").read_text())
+    about = json.loads((tmp_path / f"{RUN.name}.onnx.json").read_text())
     assert about["equal_labels_frac"] >= exports.LEAST_EQUAL
     assert about["output"]["classes"][3] == "road"
     session = onnxruntime.InferenceSession(tmp_path / f"{RUN.name}.onnx", providers=["CPUExecutionProvider"])
@@ -45,16 +45,28 @@ def test_other_formats_agree_too(tmp_path: Path, to: exports.To, suffixes: set[s
     assert {file.name for file in tmp_path.iterdir()} == {file.name for file in made.files}
 
 
-@pytest.mark.parametrize("to", ["onnx", "openvino"])
+@pytest.mark.parametrize("to", ["onnx", "openvino", "safetensors"])
 def test_what_does_not_agree_is_refused_and_an_earlier_file_stays(
     tmp_path: Path, to: exports.To, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kept = tmp_path / "kept.onnx"
-    kept.write_text("mine")
+    names = (
+        ".onnx",
+        ".onnx.json",
+        ".xml",
+        ".bin",
+        ".openvino.json",
+        ".fp32.safetensors",
+        ".safetensors.json",
+        ".run.json",
+    )
+    earlier = {tmp_path / f"{RUN.name}{suffix}" for suffix in names}
+    for file in earlier:
+        file.write_text("mine")
     monkeypatch.setattr(exports, "equal_labels", lambda *_: 0.9)
     with pytest.raises(ValueError, match=r"cannot be exported .* honestly.*only 90\.00% of the labels equal torch's"):
         export(RUN, to, tmp_path)
-    assert list(tmp_path.iterdir()) == [kept]
+    assert set(tmp_path.iterdir()) == earlier
+    assert {file.read_text() for file in earlier} == {"mine"}
 
 
 def test_missing_packages_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from seglab.inference import Segmenter
-from seglab.runs import COMPARED, bundled_runs
+from seglab.runs import BUNDLED, bundled_runs
 from seglab.samples import FOLDER, SAMPLES, load_sample, precompute_samples, stored_scores
 
-BUNDLED = bundled_runs()
+RUNS = bundled_runs()
 FIRST = SAMPLES[0].key
 
 
 @pytest.mark.usefixtures("own_cache")
-@pytest.mark.parametrize("key", COMPARED)
+@pytest.mark.parametrize("key", BUNDLED)
 def test_the_stored_answer_is_what_the_bundled_weights_say_now(key: str) -> None:
-    model, (photo, _, _) = Segmenter(BUNDLED[key].folder, "torch"), load_sample(FIRST)
+    model, (photo, _, _) = Segmenter(RUNS[key].folder, "torch"), load_sample(FIRST)
     stored = stored_scores(photo.sha256, model.weights_sha256)
     assert stored is not None, "run python -m seglab precompute"
     fresh, _ = model.scores(photo.pixels)
@@ -27,7 +27,7 @@ def test_the_stored_answer_is_what_the_bundled_weights_say_now(key: str) -> None
 
 
 def test_nothing_is_stored_for_weights_that_are_gone() -> None:
-    assert len(list(FOLDER.glob("*.npz"))) == len(COMPARED)
+    assert len(list(FOLDER.glob("*.npz"))) == len(BUNDLED)
 
 
 class Uniform:

@@ -1,5 +1,6 @@
 """Serves the dashboard and the REST service in one process: both share the models and the queue before them."""
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from seglab.guards import read_settings
 from seglab.runs import Run, bundled_runs
 
 if TYPE_CHECKING:
@@ -89,8 +91,14 @@ async def _to_api(request: Request) -> RedirectResponse:
 
 
 def dashboard() -> st.App:
-    """Return the dashboard with the REST service beside it, as an ASGI application."""
-    routes: list[BaseRoute] = [Route(API, _to_api), Mount(API, LazyApi())]
+    """Return the dashboard with the REST service beside it, as an ASGI application.
+
+    Raises:
+        ValueError: for settings of the service that cannot be.
+    """
+    read_settings(os.environ)  # what is wrong with them is said now, not at the first request
+    methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+    routes: list[BaseRoute] = [Route(API, _to_api, methods=methods), Mount(API, LazyApi())]
     return st.App(SCRIPT, routes=routes)
 
 
