@@ -10,16 +10,14 @@ import asyncio
 import os
 import re
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 from fastapi import Depends, FastAPI, File, HTTPException, Query, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
-from pydantic import BaseModel
 from starlette.exceptions import HTTPException as HttpError
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
@@ -28,161 +26,17 @@ from starlette.responses import JSONResponse
 
 from seglab import api_work as work
 from seglab.api_metrics import Metrics
+from seglab.api_models import Loader, Models, OwnModels
+from seglab.api_schema import Answer, BatchItem, Corrupted, ModelInfo, Problem, Ready
 from seglab.corruptions import CORRUPTIONS, Severity
 from seglab.guards import Guard, Places, problem, read_settings, too_large
 from seglab.images import MAX_BYTES, ImageError, open_photo
 from seglab.labels import SPACES, SpaceKey, rolls_up
-from seglab.runs import Run, bundled_runs
-
-if TYPE_CHECKING:
-    from seglab.inference import Segmenter
+from seglab.runs import Run
 
 MAX_BATCH = 16
 MAX_SAMPLES = 30
 T = TypeVar("T")
-
-
-class Models(Protocol):
-    """Where the service has its models from."""
-
-    @property
-    def pool(self) -> ThreadPoolExecutor:
-        """One thread: models never run beside each other."""
-
-    def offered(self) -> Mapping[str, Run]:
-        """Return the runs that can be asked, by model key."""
-
-    def segmenter(self, key: str) -> "Segmenter":
-        """Return a model, loaded where it is not yet; in the pool's thread only."""
-
-    def loaded(self) -> Sequence[str]:
-        """Return the keys of the models that are loaded."""
-
-
-class OwnModels:
-    """The bundled models, for a service of its own."""
-
-    def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-api")
-        self._loaded: dict[str, Segmenter] = {}
-
-    def offered(self) -> Mapping[str, Run]:
-        """Return the bundled runs."""
-        return bundled_runs()
-
-    def segmenter(self, key: str) -> "Segmenter":
-        """Return a model, loaded where it is not yet."""
-        from seglab.inference import Segmenter
-
-        if key not in self._loaded:
-            self._loaded[key] = Segmenter(self.offered()[key].folder)
-        return self._loaded[key]
-
-    def loaded(self) -> Sequence[str]:
-        """Return the keys of the models that are loaded."""
-        return list(self._loaded)
-
-
-class Loader:
-    """Loads all models, in the models' thread, once each unless that fails."""
-
-    def __init__(self, bench: Models) -> None:
-        self._bench = bench
-        self._asked: set[str] = set()
-        self.done: set[str] = set()
-        self.failed: dict[str, str] = {}
-
-    def load_all(self) -> None:
-        """Ask for the models that are not loaded, nor being loaded."""
-        for key in self._bench.offered():
-            if key not in self._asked:
-                self._asked.add(key)
-                self._bench.pool.submit(self._load, key)
-
-    def _load(self, key: str) -> None:
-        try:
-            self._bench.segmenter(key)
-        except Exception as error:  # told by /ready; the others go on, and this one is tried again when asked for
-            self.failed[key] = str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__
-            self._asked.discard(key)
-        else:
-            self.done.add(key)
-            self.failed.pop(key, None)
-
-
-class Problem(BaseModel):
-    """Why a request was refused."""
-
-    error: str
-
-
-class ModelInfo(BaseModel):
-    """A model that can be asked."""
-
-    key: str
-    title: str
-    label_space: str
-    label_spaces: list[str]
-    parameters: int | None
-    miou: float | None
-    data: str
-    run: str
-    weights_sha256: str
-    loaded: bool
-
-
-class ClassShare(BaseModel):
-    """A class that occurs in the photo."""
-
-    id: int
-    name: str
-    colour: str
-    share_frac: float
-
-
-class Answer(BaseModel):
-    """What a model sees in a photo. Pictures are data URLs; ``mask`` is a PNG of class ids at the photo's own size."""
-
-    model: str
-    title: str
-    run: str
-    weights_sha256: str
-    label_space: str
-    width: int
-    height: int
-    original: str
-    mask: str
-    overlay: str
-    classes: list[ClassShare]
-    latency_ms: dict[str, float]
-    engine: str
-
-
-class BatchItem(BaseModel):
-    """The answer to one image of several, or why there is none."""
-
-    name: str
-    answer: Answer | None = None
-    error: str | None = None
-
-
-class Corrupted(BaseModel):
-    """A photo under a corruption; equal seeds give equal pictures."""
-
-    corruption: str
-    title: str
-    severity: int
-    parameters: dict[str, Any]
-    seed: int
-    image: str
-
-
-class Ready(BaseModel):
-    """Whether all models are loaded."""
-
-    ready: bool
-    loaded: list[str]
-    failed: dict[str, str]
 
 
 REFUSED: dict[int | str, dict[str, Any]] = {

@@ -1,6 +1,5 @@
 """What the REST service computes for one request: in the models' thread, from bytes to bytes."""
 
-import base64
 import json
 import logging
 import random
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from seglab.comparison import geojson_bytes
 from seglab.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
-from seglab.images import ImageError, blend, encode_jpeg, encode_png, open_photo, resize, resize_labels
+from seglab.images import ImageError, blend, data_url, encode_jpeg, encode_png, open_photo, resize, resize_labels
 from seglab.labels import space
 from seglab.runs import Run
 
@@ -131,8 +130,3 @@ def shrink(pixels: NDArray[np.uint8], max_side: int) -> NDArray[np.uint8]:
     height, width = pixels.shape[:2]
     scale = max_side / max(height, width)
     return pixels if scale >= 1 else resize(pixels, max(1, round(height * scale)), max(1, round(width * scale)))
-
-
-def data_url(data: bytes, kind: str) -> str:
-    """Return bytes as a data URL."""
-    return f"data:{kind};base64,{base64.b64encode(data).decode()}"

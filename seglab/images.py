@@ -3,6 +3,7 @@
 A photo is a ``(H, W, 3)`` ``uint8`` RGB array, a mask or label map ``(H, W)`` ``uint8`` ids with 255 for void.
 """
 
+import base64
 import hashlib
 import re
 import time
@@ -40,6 +41,7 @@ __all__ = [
     "Photo",
     "Source",
     "blend",
+    "data_url",
     "encode_jpeg",
     "encode_png",
     "open_mask",
@@ -212,6 +214,11 @@ def encode_png(array: NDArray[np.uint8]) -> bytes:
 def encode_jpeg(pixels: NDArray[np.uint8], quality: int = 88) -> bytes:
     """Return a JPEG of ``(H, W, 3)`` uint8 RGB."""
     return _encode(pixels, ".jpg", [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def data_url(data: bytes, kind: str = "image/jpeg") -> str:
+    """Return bytes as a data URL of a media type."""
+    return f"data:{kind};base64,{base64.b64encode(data).decode('ascii')}"
 
 
 def safe_stem(name: str) -> str:

@@ -3,7 +3,6 @@
 It opens offline and prints on two pages.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -14,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.comparison import distinct_answers, pairwise_agreement
-from seglab.images import blend, encode_jpeg
+from seglab.images import blend, data_url, encode_jpeg
 from seglab.labels import VOID, Palette, space
 
 _TEMPLATE = Path(__file__).with_name("report.html")
@@ -70,7 +69,7 @@ def report(
             {
                 "title": one.title,
                 "caption": one.caption,
-                "overlay": _data_url(blend(pixels, seen, target.lut(palette), opacity)),
+                "overlay": data_url(encode_jpeg(blend(pixels, seen, target.lut(palette), opacity))),
                 "shares": (counts / one.labels.size).tolist(),
                 "latency_ms": dict(one.latency_ms),
                 "engine": one.engine,
@@ -88,7 +87,7 @@ def report(
         space=target.title,
         opacity=round(opacity * 100),
         date=date.today().isoformat(),
-        original=_data_url(pixels),
+        original=data_url(encode_jpeg(pixels)),
         entries=shown,
         rows=(len(entries) + 2) // 2,
         legend=list(zip(target.names, colours, strict=True)),
@@ -97,7 +96,3 @@ def report(
         matrix=pairwise_agreement(labels).tolist(),
     )
     return text.encode()
-
-
-def _data_url(pixels: NDArray[np.uint8]) -> str:
-    return f"data:image/jpeg;base64,{base64.b64encode(encode_jpeg(pixels)).decode()}"

@@ -38,7 +38,7 @@ LAYERS = [
         "samples",
         "tables",
     },
-    {"guards", "api_work", "api_metrics", "api"},
+    {"guards", "api_schema", "api_models", "api_work", "api_metrics", "api"},
     {"ui", "figures"},
     {"__main__"},
 ]

@@ -1,6 +1,5 @@
 """A photo on which the reader clicks a pixel or draws a box; the browser side is ``pointer.js``."""
 
-import base64
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from seglab.images import encode_jpeg
+from seglab.images import data_url, encode_jpeg
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom in thousandths of the photo; a pixel has no width and height
 WHOLE = 1000
@@ -38,7 +37,7 @@ def pointer(photo: NDArray[np.uint8], box: Box | None, alt: str, key: str = "poi
         key: Streamlit key of the component.
     """
     label = "Photo: click a pixel or draw a box. With the keyboard: arrow keys move the mark, Enter asks."
-    source = "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(photo)).decode("ascii")
+    source = data_url(encode_jpeg(photo))
     state = st.session_state.get(key)
     now = clean_box(state.get("box")) if isinstance(state, Mapping) else None
     box = now or box  # what the reader has just marked, before the link

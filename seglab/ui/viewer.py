@@ -18,6 +18,7 @@ import streamlit as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from seglab.images import data_url
 from seglab.labels import VOID, LabelSpace, Palette
 
 MAX_SIDE_PX = 1280
@@ -279,4 +280,4 @@ def _jpeg(digest: str, size: tuple[int, int], _photo: NDArray[np.uint8]) -> str:
         image = image.resize((size[1], size[0]), Image.Resampling.LANCZOS, reducing_gap=3.0)
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=90)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return data_url(buffer.getvalue())
