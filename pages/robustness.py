@@ -1,7 +1,5 @@
 """What does bad weather, blur or noise do to each?"""
 
-import streamlit as st
-
 from seglab.ui import compare, page, robustness_photo, robustness_split
 
 page.begin(
@@ -10,8 +8,4 @@ page.begin(
 )
 if not compare.bundled_models():
     compare.nothing()
-parts = {"This photo": robustness_photo.photo, "On a whole split": robustness_split.whole_split}
-for tab, part in zip(st.tabs(list(parts), key="part", on_change="rerun", bind="query-params"), parts, strict=True):
-    if tab.open:
-        with tab:
-            parts[part]()
+page.tabs({"This photo": robustness_photo.photo, "On a whole split": robustness_split.whole_split}, key="part")

@@ -1,8 +1,6 @@
 """What was run, on what, and what does it cost?"""
 
-import streamlit as st
-
-from seglab.ui import frontier, import_export, page, published, results, runs
+from seglab.ui import frontier, import_export, page, published, results, runs, searches
 
 page.begin(
     "What was run, on what, and what does it cost?",
@@ -11,15 +9,12 @@ page.begin(
 found = results.all_runs()
 sound = runs.with_state(found)
 results.damaged(found)
-sections = {
-    "Runs": runs.listing,
-    "Accuracy and latency": frontier.frontier,
-    "Published figures": published.figures,
-    "Import and export": import_export.import_export,
-}
-for tab, section in zip(
-    st.tabs(list(sections), key="tab", on_change="rerun", bind="query-params"), sections, strict=True
-):
-    if tab.open:
-        with tab:
-            sections[section](sound)
+page.tabs(
+    {
+        "Runs": lambda: runs.listing(sound),
+        "Accuracy and latency": lambda: frontier.frontier(sound),
+        "Searches": searches.searches,
+        "Published figures": lambda: published.figures(sound),
+        "Import and export": lambda: import_export.import_export(sound),
+    }
+)

@@ -37,6 +37,7 @@ LAYERS = [
         "report",
         "samples",
         "tables",
+        "studies",
     },
     {"guards", "api_schema", "api_models", "api_work", "api_metrics", "api"},
     {"ui", "figures"},

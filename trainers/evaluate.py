@@ -11,24 +11,29 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
 from seglab import metrics
 from seglab.checkpoints import load_run
-from seglab.data import Resized, SegmentationData, open_data
+from seglab.data import Resized, SegmentationData, Subset, open_data
 from seglab.labels import space
 from seglab.models.mask2former import QueryModel, query_scores
 from seglab.runs import RunError, read_record
 from trainers.loading import eval_batches
 
 
-def predict(model: nn.Module, image: torch.Tensor) -> torch.Tensor:
-    """Return ``(N, H, W)`` labels of a model in eval mode, at input size."""
+def predict(model: nn.Module, image: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
+    """Return ``(N, H, W)`` labels of a model in eval mode, at input size or with its scores enlarged to ``size``."""
+    scores = model(image)
     if isinstance(model, QueryModel):
-        return query_scores(*model(image), *image.shape[-2:]).argmax(1)
-    return model(image).argmax(1)  # type: ignore[no-any-return]
+        scores = query_scores(*scores, *image.shape[-2:])
+    if size is not None and size != tuple(image.shape[-2:]):
+        scores = F.interpolate(scores, size=size, mode="bilinear", align_corners=False)
+    labels: torch.Tensor = scores.argmax(1)
+    return labels
 
 
 def measure(model: nn.Module, data: SegmentationData, progress: bool = False) -> dict[str, NDArray[Any]]:
@@ -41,7 +46,7 @@ def measure(model: nn.Module, data: SegmentationData, progress: bool = False) ->
     try:
         with torch.inference_mode():
             for _, image, mask in tqdm(eval_batches(data), total=len(data), disable=not progress, leave=False):
-                pred = predict(model, image.to(device))[0].cpu().numpy().astype(np.uint8)
+                pred = predict(model, image.to(device), mask.shape)[0].cpu().numpy().astype(np.uint8)
                 out.append(metrics.count_image(pred, mask, num_classes))
     finally:
         model.train(was_training)
@@ -58,11 +63,15 @@ def open_validation(record: Mapping[str, Any], root: Path) -> SegmentationData:
     try:
         recorded: dict[str, Any] = record["data"]["val"]
         name, split, recordings = record["data"]["name"], recorded["split"], recorded["recordings"]
-        height, width = record["recipe"]["data"].get("size_px") or (0, 0)
+        options = record["recipe"]["data"]
+        height, width = options.get("size_px") or (0, 0)
+        images = int(options.get("val_images") or 0)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError("its run.json does not say which data it was validated on") from None
     data = open_data(name, root, split, record["label_space"], recordings)
-    return Resized(data, (height, width)) if height else data
+    if images:
+        data = Subset(data, images)
+    return Resized(data, (height, width), bool(options.get("full_masks"))) if height else data
 
 
 def note_other_data(name: str, record: Mapping[str, Any], data: SegmentationData) -> None:

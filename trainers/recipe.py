@@ -29,7 +29,10 @@ class DataOptions:
     label_space: str = "camvid-11"
     recordings: tuple[str, ...] = ()  # CamVid: keep only these recordings of train; "-0016E5" leaves one out
     val_recordings: tuple[str, ...] = ()  # validate on these recordings of train instead of on val
+    train_images: int = 0  # train on so many images, evenly spread over the split; 0 on all
+    val_images: int = 0  # validate on so many; 0 on all
     size_px: tuple[int, int] = (0, 0)  # height, width that train and val are resized to; (0, 0) leaves them as they are
+    full_masks: bool = False  # score val on masks of their own size, the answers enlarged: sizes can be compared
     crop_px: tuple[int, int] = (192, 256)  # height, width; (0, 0) trains on whole frames
     scale: tuple[float, float] = (0.55, 1.6)  # enlargement before the crop, drawn log-uniformly
     rare_frac: float = 0.5  # share of crops centred on a pixel of a rare class
@@ -95,6 +98,8 @@ class Recipe:
                 raise ValueError(f"expected {name} of {low} or more, got {getattr(self, name)}")
         if (self.data.size_px[0] > 0) != (self.data.size_px[1] > 0) or min(self.data.size_px) < 0:
             raise ValueError(f"expected data.size_px as height and width in px, or 0 for both, got {self.data.size_px}")
+        if min(self.data.train_images, self.data.val_images) < 0:
+            raise ValueError("expected data.train_images and data.val_images of 0 (all) or more")
         if not 0 < self.lr < math.inf:
             raise ValueError(f"expected a learning rate lr above 0, got {self.lr}")
 
@@ -108,10 +113,17 @@ class Recipe:
         return asdict(self)
 
 
-def _convert(value: Any, kind: Any, where: str) -> Any:
+def convert(value: Any, kind: Any, where: str) -> Any:
+    """Return a value of a recipe file as ``kind`` (a type, a Literal, a tuple or a dataclass) asks for it.
+
+    Raises:
+        ValueError: naming ``where``, what was expected and what was found.
+    """
     origin, args = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
         return _build(kind, value, where)
+    if kind is Any:
+        return value
     if origin is Literal:
         if value not in args:
             raise ValueError(f"expected {where} out of {', '.join(map(str, args))}, got {value!r}")
@@ -121,7 +133,7 @@ def _convert(value: Any, kind: Any, where: str) -> Any:
         if not isinstance(value, (list, tuple)) or (args[-1] is not ... and len(value) != len(args)):
             size = "a list" if args[-1] is ... else f"a list of {len(args)}"
             raise ValueError(f"expected {size} for {where}, got {value!r}")
-        return tuple(_convert(v, inner, where) for v in value)
+        return tuple(convert(v, inner, where) for v in value)
     if origin is dict:
         if not isinstance(value, Mapping):
             raise ValueError(f"expected a mapping for {where}, got {value!r}")
@@ -147,18 +159,29 @@ def _build(kind: Any, values: Any, where: str) -> Any:
         if name not in known:
             raise ValueError(f"unknown key {prefix}{name} in the recipe; expected one of {', '.join(sorted(known))}")
     hints = get_type_hints(kind)
-    made = {name: _convert(value, hints[name], f"{prefix}{name}") for name, value in values.items()}
+    made = {name: convert(value, hints[name], f"{prefix}{name}") for name, value in values.items()}
     try:
         return kind(**made)
     except TypeError as error:
         raise ValueError(f"the recipe is incomplete: {error}") from None
 
 
-def _merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def build_recipe(values: Mapping[str, Any]) -> Recipe:
+    """Make a recipe of what a file says.
+
+    Raises:
+        ValueError: for an unknown key or a value of the wrong kind.
+    """
+    recipe: Recipe = _build(Recipe, values, "")
+    return recipe
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the values of ``over``, mappings inside mappings merged too."""
     out = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(out.get(key), Mapping)
-        out[key] = _merge(out[key], value) if both else value
+        out[key] = merge(out[key], value) if both else value
     return out
 
 
@@ -184,11 +207,11 @@ def read_yaml(path: Path, depth: int = 3) -> dict[str, Any]:
         return values
     if depth == 0 or not isinstance(parent, str) or Path(parent).name != parent:
         raise ValueError(f"expected extends in {path.name} to name a recipe of the same folder, got {parent!r}")
-    return _merge(read_yaml(path.parent / parent, depth - 1), values)
+    return merge(read_yaml(path.parent / parent, depth - 1), values)
 
 
-def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
-    """Read a recipe file and merge ``key=value`` overrides into it."""
+def read_values(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
+    """Read a recipe file as it is and merge ``key=value`` overrides into it; raises as :func:`load_recipe`."""
     values = read_yaml(path)
     for override in overrides:
         key, sign, text = override.partition("=")
@@ -198,10 +221,15 @@ def _read(path: Path, overrides: Sequence[str]) -> dict[str, Any]:
             value = yaml.safe_load(text) if text else ""  # YAML reads nothing as null
         except yaml.YAMLError:
             raise ValueError(f"expected a YAML value in --set {key}=…, got {text!r}") from None
-        for part in reversed(key.split(".")):
-            value = {part: value}
-        values = _merge(values, value)
+        values = merge(values, nested(key, value))
     return values
+
+
+def nested(key: str, value: Any) -> dict[str, Any]:
+    """Return ``{"a": {"b": value}}`` for the dotted key ``a.b``."""
+    for part in reversed(key.split(".")):
+        value = {part: value}
+    return dict(value)
 
 
 def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -210,13 +238,14 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> Recipe:
     Raises:
         ValueError: for an unknown key, a value of the wrong kind, an override that is not ``key=value``, or a grid.
     """
-    values = _read(path, overrides)
+    values = read_values(path, overrides)
+    if "search" in values:
+        raise ValueError(f"{path.name} is a search; use python -m trainers.search")
     if "variants" in values or "seeds" in values:
         raise ValueError(
             f"{path.name} is a grid of runs; use python -m trainers.ablate (--only NAME trains one of them)"
         )
-    recipe: Recipe = _build(Recipe, values, "")
-    return recipe
+    return build_recipe(values)
 
 
 def load_grid(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
@@ -228,7 +257,7 @@ def load_grid(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
     Raises:
         ValueError: as :func:`load_recipe`, and for a file that is no grid or lists a seed twice.
     """
-    values = _read(path, overrides)
+    values = read_values(path, overrides)
     variants, seeds = values.pop("variants", None), values.pop("seeds", None)
     if not isinstance(variants, dict) or not variants or not isinstance(seeds, list) or not seeds:
         raise ValueError(f"expected variants (name: what differs) and seeds (a list) in {path.name}, found no grid")
@@ -244,5 +273,5 @@ def load_grid(path: Path, overrides: Sequence[str] = ()) -> list[Recipe]:
                 raise ValueError(f"variants.{variant} may not name a variant or a seed of its own")
             if not isinstance(differs, Mapping | None):
                 raise ValueError(f"expected a mapping for variants.{variant}, got {differs!r}")
-            recipes.append(_build(Recipe, _merge(values, {"variant": variant, "seed": seed, **(differs or {})}), ""))
+            recipes.append(build_recipe(merge(values, {"variant": variant, "seed": seed, **(differs or {})})))
     return recipes

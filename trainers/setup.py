@@ -19,7 +19,7 @@ import torch
 from torch import nn
 
 from seglab.checkpoints import build_from_record, check_options, load_run
-from seglab.data import Resized, SegmentationData, open_data
+from seglab.data import Resized, SegmentationData, Subset, open_data
 from seglab.models import DenseModel
 from seglab.runs import RESULTS, read_record
 from trainers.distil import Distiller, encoder_tail, load_encoder, load_lite0_imagenet
@@ -171,8 +171,12 @@ def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, Segmentat
     shared = set(train.stems) & set(val.stems)
     if shared:
         raise TrainingError(f"{len(shared)} images are in train and in val; leave the val_recordings out of recordings")
+    if options.train_images:
+        train = Subset(train, options.train_images)
+    if options.val_images:
+        val = Subset(val, options.val_images)
     if options.size_px[0]:
-        return Resized(train, options.size_px), Resized(val, options.size_px)
+        return Resized(train, options.size_px), Resized(val, options.size_px, options.full_masks)
     return train, val
 
 

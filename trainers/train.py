@@ -11,9 +11,10 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -48,10 +49,31 @@ from trainers.setup import (
 )
 
 
+class Watcher(Protocol):
+    """What is told of a run: a tracker, or a search that may stop it by raising."""
+
+    def started(self, training: "Training") -> None:
+        """Training begins or goes on, after ``training.epoch`` epochs."""
+
+    def evaluated(self, training: "Training", row: Mapping[str, Any]) -> None:
+        """An epoch was recorded; ``row`` is its line of ``epochs.jsonl``."""
+
+    def ended(self, training: "Training", record: Mapping[str, Any]) -> None:
+        """Training is over, for the reason that ``record["status"]`` says."""
+
+
 class Training:
     """One run in progress: model, optimizer and the record they feed."""
 
-    def __init__(self, recipe: Recipe, data_root: Path, results: Path = RESULTS, progress: bool = True) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        data_root: Path,
+        results: Path = RESULTS,
+        progress: bool = True,
+        watchers: Sequence[Watcher] = (),
+    ) -> None:
+        self.watchers = watchers
         check_name(recipe.variant, "a variant name")
         self.recipe, self.progress = recipe, progress
         self.folder = results / check_name(recipe.experiment, "an experiment name") / recipe.run_name
@@ -148,6 +170,8 @@ class Training:
             # SIGINT too: a shell starts background jobs with Ctrl-C ignored
             previous = {s: signal.signal(s, self._interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
             try:
+                for watcher in self.watchers:
+                    watcher.started(self)
                 self._epochs(writer)
             except (KeyboardInterrupt, Exception) as error:
                 if self.stopping or isinstance(error, KeyboardInterrupt):
@@ -159,6 +183,8 @@ class Training:
                     writer.update(status="failed", stopped=now(), message=message)
                 raise TrainingError(message) from error
             finally:
+                for watcher in self.watchers:
+                    watcher.ended(self, writer.record)
                 for number, handler in previous.items():
                     signal.signal(number, handler)
             (self.folder / "state.pt").unlink(missing_ok=True)
@@ -281,7 +307,8 @@ class Training:
             per_image = measure(self._store_weights(writer), self.val_data)
             result = metrics.summarise_images(per_image, self.label_space.names)
         took = {"seconds": self.seconds[-1], "eval_seconds": round(time.perf_counter() - start, 3)}
-        writer.append_epoch({"epoch": epoch, "train_loss": train_loss, "lr": lr, **took, **result})
+        row = {"epoch": epoch, "train_loss": train_loss, "lr": lr, **took, **result}
+        writer.append_epoch(row)
         if last or stop or epoch % 10 == 0:
             writer.save_counts(epoch, self.val_data.stems, per_image)
         if last or stop:
@@ -289,6 +316,8 @@ class Training:
             if not recipe.keep_weights:
                 (self.folder / "weights.safetensors").unlink(missing_ok=True)
                 writer.update(weights=None)
+        for watcher in self.watchers:
+            watcher.evaluated(self, row)
         if self.progress:
             print(f"{recipe.variant} epoch {epoch}: loss {train_loss:.3f} val mIoU {result['miou']:.4f}", flush=True)
         return stop
@@ -316,14 +345,20 @@ class Training:
         return torch.tensor(weights, dtype=torch.float32, device=self.device)
 
 
-def train(recipe: Recipe, data_root: Path, results: Path = RESULTS, progress: bool = True) -> dict[str, Any]:
-    """Train a recipe, or go on with it, and return the final record.
+def train(
+    recipe: Recipe,
+    data_root: Path,
+    results: Path = RESULTS,
+    progress: bool = True,
+    watchers: Sequence[Watcher] = (),
+) -> dict[str, Any]:
+    """Train a recipe, or go on with it, and return the final record. Watchers are told of every evaluation.
 
     Raises:
         TrainingError: where training cannot go on; the record says so too.
         ValueError: where recipe or data are wrong; nothing is written then.
     """
-    return Training(recipe, data_root, results, progress).run()
+    return Training(recipe, data_root, results, progress, watchers).run()
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -53,16 +53,42 @@ def open_data(name: str, root: Path, split: str, label_space: str, recordings: S
     raise ValueError(f"expected a data set out of camvid, cityscapes; got {name!r}")
 
 
+class Subset:
+    """So many samples of a data set, evenly spread; its fingerprint names them and the whole set's files.
+
+    Args:
+        data: any data set of this package.
+        images: how many; all where there are fewer.
+    """
+
+    def __init__(self, data: SegmentationData, images: int) -> None:
+        self.data = data
+        self.name, self.split, self.label_space = data.name, data.split, data.label_space
+        self.kept = np.unique(np.linspace(0, len(data) - 1, min(images, len(data))).round().astype(int))
+        self.stems = [data.stems[i] for i in self.kept]
+
+    def __len__(self) -> int:
+        return len(self.kept)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.data[int(self.kept[index])]
+
+    def fingerprint(self) -> str:
+        """Return a hash of the data set's fingerprint and the stems that are kept."""
+        return hashlib.sha256("\n".join([self.data.fingerprint(), *self.stems]).encode()).hexdigest()
+
+
 class Resized:
     """A data set at one working size, read once and kept in memory; its fingerprint is that of the files.
 
     Args:
         data: any data set of this package.
         size_px: height and width of its samples; images by area, masks by nearest neighbour.
+        full_masks: leave the masks at their own size.
     """
 
-    def __init__(self, data: SegmentationData, size_px: tuple[int, int]) -> None:
-        self.data, self.size_px = data, size_px
+    def __init__(self, data: SegmentationData, size_px: tuple[int, int], full_masks: bool = False) -> None:
+        self.data, self.size_px, self.full_masks = data, size_px, full_masks
         self.name, self.split, self.label_space, self.stems = data.name, data.split, data.label_space, data.stems
 
     @cached_property
@@ -73,7 +99,7 @@ class Resized:
     def _resized(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Sample:
         size = self.size_px[::-1]
         small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        labels = cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
+        labels = mask if self.full_masks else cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
         return np.asarray(small, np.uint8), np.asarray(labels, np.uint8)
 
     def __len__(self) -> int:

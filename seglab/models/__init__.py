@@ -1,14 +1,18 @@
-"""The registry of models: one hand-written dict. Adding a model = one builder + one entry + one README row."""
+"""The registry of models: one hand-written dict. Adding a model = one builder + one entry + one README row.
+
+Sizes are named; a family that says so also takes any encoder of timm as the size ``tu-NAME``, such as ``tu-resnet34``.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
+import torch
 from torch import nn
 
-from seglab.models import mask2former
-from seglab.models.dense import DenseModel, build_smp, num_parameters
+from seglab.models import compact, mask2former
+from seglab.models.dense import DenseModel, build_segformer, build_smp, is_encoder, num_parameters
 from seglab.models.mask2former import QueryModel
 
 __all__ = ["MODELS", "DenseModel", "ModelSpec", "QueryModel", "build", "num_parameters", "spec"]
@@ -31,10 +35,13 @@ class ModelSpec:
     paper: str
     pretrained_licence: str  # of the encoder weights the hub would give, not of our code
     cam_layers: Mapping[str, str]  # where Grad-CAM may look, as the screen names it -> module; the first is the default
+    any_encoder: str = ""  # the library's architecture that takes any encoder of timm; "" where none does
 
 
 _CONVNEXT_LICENCE = "ConvNeXt V2's ImageNet weights: CC BY-NC 4.0"
 _RESNET_LICENCE = "timm's ResNet weights: Apache-2.0"
+_TIMM_LICENCE = "timm's weights: see each encoder's card on the hub"
+_NO_WEIGHTS = "none: there are no pretrained weights"
 
 # First the last features before the classes are read from them, the same depth in every family: they locate finely, and
 # blanking where they show evidence takes the class away. Then deeper ones, which show more context and locate coarsely.
@@ -44,6 +51,15 @@ _CONVNEXT_LAYERS = {
     "encoder, stride 32": "net.encoder.model.stages_3",
 }
 _RESNET_LAYERS = {"encoder, third stage": "net.encoder.model.layer3", "encoder, last stage": "net.encoder.model.layer4"}
+
+# The encoders of the published architecture search; of VGG the variants with batch normalisation, which learn from scratch.
+_ENCODERS = {
+    "vgg16": "tu-vgg16_bn",
+    "vgg19": "tu-vgg19_bn",
+    "resnet152": "tu-resnet152",
+    "resnext101": "tu-resnext101_32x8d",
+    "efficientnet_b7": "tu-tf_efficientnet_b7",
+}
 
 MODELS: dict[str, ModelSpec] = {
     "deeplabv3plus": ModelSpec(
@@ -64,6 +80,7 @@ MODELS: dict[str, ModelSpec] = {
         "Chen et al., ECCV 2018",
         _RESNET_LICENCE,
         {"decoder": "net.decoder.block2", "ASPP": "net.decoder.aspp"} | _RESNET_LAYERS,
+        any_encoder="DeepLabV3Plus",
     ),
     "mask2former": ModelSpec(
         "mask2former",
@@ -150,6 +167,93 @@ MODELS: dict[str, ModelSpec] = {
         "EfficientNet-Lite0's ImageNet weights: Apache-2.0",
         _FPN_LAYERS | {"pyramid, deepest level": "net.decoder.p5"},
     ),
+    "unet": ModelSpec(
+        "unet",
+        "U-Net",
+        "dense",
+        {name: partial(build_smp, "Unet", encoder) for name, encoder in _ENCODERS.items()},
+        "Ronneberger et al., MICCAI 2015",
+        _TIMM_LICENCE,
+        {"decoder": "net.decoder.blocks.3", "decoder, stride 8": "net.decoder.blocks.1"},
+        any_encoder="Unet",
+    ),
+    "linknet": ModelSpec(
+        "linknet",
+        "LinkNet",
+        "dense",
+        {name: partial(build_smp, "Linknet", encoder) for name, encoder in _ENCODERS.items()},
+        "Chaurasia and Culurciello, VCIP 2017",
+        _TIMM_LICENCE,
+        {"decoder": "net.decoder.blocks.3", "decoder, stride 8": "net.decoder.blocks.1"},
+    ),
+    "fpn": ModelSpec(
+        "fpn",
+        "FPN",
+        "dense",
+        {name: partial(build_smp, "FPN", encoder) for name, encoder in _ENCODERS.items()},
+        "Kirillov et al., CVPR 2019",
+        _TIMM_LICENCE,
+        _FPN_LAYERS,
+        any_encoder="FPN",
+    ),
+    "upernet": ModelSpec(
+        "upernet",
+        "UPerNet",
+        "dense",
+        {"resnet50": partial(build_smp, "UPerNet", "tu-resnet50", aux_channels=256)},
+        "Xiao et al., ECCV 2018",
+        _TIMM_LICENCE,
+        {"decoder": "net.decoder.fusion_block"},
+        any_encoder="UPerNet",
+    ),
+    "segformer": ModelSpec(
+        "segformer",
+        "SegFormer",
+        "dense",
+        {
+            f"b{n}": partial(build_segformer, f"mit_b{n}", decoder_segmentation_channels=768 if n > 1 else 256)
+            for n in range(6)
+        },
+        "Xie et al., NeurIPS 2021",
+        "NVIDIA's MiT weights: non-commercial (NVIDIA Source Code License for SegFormer)",
+        {"decoder": "net.decoder.fuse_stage", "encoder, stride 16": "net.encoder.norm3"},
+    ),
+    "unet_mini": ModelSpec(
+        "unet_mini",
+        "U-Net mini",
+        "dense",
+        {"mini": compact.build_unet_mini},
+        "Ronneberger et al., MICCAI 2015",
+        _NO_WEIGHTS,
+        {"decoder": "net.decoder.blocks.3", "encoder, stride 16": "net.encoder.stages.4"},
+    ),
+    "mobiledet_seg": ModelSpec(
+        "mobiledet_seg",
+        "MobileDet_seg",
+        "dense",
+        {"small": compact.build_mobiledet},
+        "Xiong et al., CVPR 2021; Sandler et al., CVPR 2018",
+        _NO_WEIGHTS,
+        {"decoder": "net.decoder.merge", "encoder, stride 16": "net.encoder.stages.3"},
+    ),
+    "yolov9_seg": ModelSpec(
+        "yolov9_seg",
+        "YOLOv9_seg (simplified)",
+        "dense",
+        {"small": compact.build_yolov9},
+        "Wang et al., ECCV 2024; Wang et al., CVPR workshops 2020",
+        _NO_WEIGHTS,
+        {"decoder": "net.decoder.merge", "encoder, stride 16": "net.encoder.stages.3"},
+    ),
+    "fast_scnn": ModelSpec(
+        "fast_scnn",
+        "Fast-SCNN",
+        "dense",
+        {"paper": compact.build_fast_scnn},
+        "Poudel et al., BMVC 2019",
+        _NO_WEIGHTS,
+        {"decoder": "net.decoder.classify", "encoder, stride 32": "net.encoder.stages.1"},
+    ),
 }
 
 
@@ -165,13 +269,32 @@ def spec(key: str) -> ModelSpec:
         raise ValueError(f"expected a model out of {', '.join(MODELS)}, got {key!r}") from None
 
 
+def _builder(family: ModelSpec, size: str) -> Builder:
+    if size in family.sizes:
+        return family.sizes[size]
+    if not (family.any_encoder and size.startswith("tu-")):
+        more = ", or tu-NAME with any encoder of timm" if family.any_encoder else ""
+        raise ValueError(f"expected a size of {family.key} out of {', '.join(family.sizes)}{more}; got {size!r}")
+    # a size may come from a record: only names of the installed timm, which are no address
+    if not is_encoder(size):
+        raise ValueError(f"expected an encoder of the installed timm after tu-, got {size.removeprefix('tu-')[:60]!r}")
+    builder = partial(build_smp, family.any_encoder, size)
+    try:
+        with torch.device("meta"), torch.inference_mode():  # an encoder may be no pyramid, or take one size only
+            builder(num_classes=2).eval()(torch.empty(1, 3, 64, 96))
+    except Exception as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise ValueError(f"the encoder {size[3:]} does not fit {family.title}: {reason} Choose another.") from None
+    return builder
+
+
 def build(key: str, num_classes: int, *, size: str = "bundled", pretrained: bool = False, **options: Any) -> nn.Module:
     """Build a model with random weights (offline), or with the hub's encoder weights where asked.
 
     Args:
         key: a key of :data:`MODELS`.
         num_classes: C, void not counted.
-        size: one of the family's sizes.
+        size: one of the family's sizes, or ``tu-NAME`` with an encoder of timm where the family takes any.
         pretrained: ask the hub for ImageNet (or published) weights.
         options: overrides of the size's settings, as the library names them.
 
@@ -179,10 +302,8 @@ def build(key: str, num_classes: int, *, size: str = "bundled", pretrained: bool
         ValueError: for an unknown key or size, or where the hub cannot be reached.
     """
     family = spec(key)
-    if size not in family.sizes:
-        raise ValueError(f"expected a size of {key} out of {', '.join(family.sizes)}, got {size!r}")
     try:
-        return family.sizes[size](num_classes=num_classes, pretrained=pretrained, **options)
+        return _builder(family, size)(num_classes=num_classes, pretrained=pretrained, **options)
     except TypeError as error:
         raise ValueError(f"expected options that {key} knows, got {', '.join(options)}: {error}") from error
     except OSError as error:

@@ -1,5 +1,6 @@
 """Dense models: segmentation-models-pytorch networks behind one wrapper that takes any height and width."""
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +12,8 @@ from seglab.models._torchvision import mend_torchvision
 mend_torchvision()
 
 import segmentation_models_pytorch as smp  # noqa: E402
+import timm  # noqa: E402
+from segmentation_models_pytorch.encoders import mix_transformer  # noqa: E402
 
 STRIDE = 32
 
@@ -97,6 +100,29 @@ def build_smp(
         encoder, encoder_weights="imagenet" if pretrained else None, in_channels=3, classes=num_classes, **options
     )
     return DenseModel(net, num_classes, aux_channels)
+
+
+class _LinspaceOnCpu:
+    """torch as the MiT encoder sees it while it is built: it reads numbers from a linspace, which "meta" has none of."""
+
+    linspace = staticmethod(partial(torch.linspace, device="cpu"))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+
+def build_segformer(encoder: str, num_classes: int, **options: Any) -> DenseModel:
+    """Build a SegFormer as :func:`build_smp` does, also on the meta device."""
+    mix_transformer.torch = _LinspaceOnCpu()
+    try:
+        return build_smp("Segformer", encoder, num_classes, **options)
+    finally:
+        mix_transformer.torch = torch
+
+
+def is_encoder(name: str) -> bool:
+    """Tell whether ``tu-NAME`` names an architecture of the installed timm (a pretrained tag or an address does not)."""
+    return name.startswith("tu-") and timm.is_model(name[3:]) and name[3:] in timm.list_models()
 
 
 def num_parameters(model: nn.Module) -> int:

@@ -16,7 +16,7 @@ from seglab.evidence.words import in_words, points
 from seglab.figures.classes import delta_curve_figure, delta_figure, variants_figure
 from seglab.figures.curves import curve_figure
 from seglab.runs import RunError
-from seglab.ui import class_confusion, class_consumers, class_data, results
+from seglab.ui import class_confusion, class_consumers, class_data, page, results
 from seglab.ui.classes import TOO_NARROW, View, pick_class
 
 
@@ -42,10 +42,7 @@ def answer(view: View) -> None:
         "Confusions": partial(class_confusion.confusions, view),
         "Who should pick what": partial(class_consumers.consumers, view),
     }
-    for tab, body in zip(st.tabs(list(bodies), key="tab", on_change="rerun", bind="query-params"), bodies, strict=True):
-        if tab.open:
-            with tab:
-                bodies[body]()
+    page.tabs(bodies)
 
 
 def deltas(view: View) -> pd.DataFrame:

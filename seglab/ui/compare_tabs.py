@@ -14,6 +14,7 @@ from seglab.figures.compare import STEPS, agreement_heatmap, area_bars, latency_
 from seglab.images import blend
 from seglab.labels import VOID
 from seglab.tables import starts_from
+from seglab.ui import page
 from seglab.ui.compare import Result, Settings, ask_all, ready
 from seglab.ui.compare_downloads import downloads
 from seglab.ui.compare_truth import truth
@@ -34,13 +35,14 @@ def tabs(photo: ShownPhoto, others: Sequence[ShownPhoto], chosen: Settings, resu
         "Downloads": partial(downloads, photo, results, chosen),
     }
     st.space("small")
-    for tab, body in zip(st.tabs(list(bodies), key="tab", on_change="rerun", bind="query-params"), bodies, strict=True):
-        if tab.open:
-            with tab:
-                if len(results) < len(chosen.models):
-                    st.info(_missing(photo, chosen))
-                if results:
-                    bodies[body]()
+    page.tabs({title: partial(_body, body, photo, chosen, results) for title, body in bodies.items()})
+
+
+def _body(body: Callable[[], None], photo: ShownPhoto, chosen: Settings, results: list[Result]) -> None:
+    if len(results) < len(chosen.models):
+        st.info(_missing(photo, chosen))
+    if results:
+        body()
 
 
 def _missing(photo: ShownPhoto, chosen: Settings) -> str:

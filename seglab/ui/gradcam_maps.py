@@ -18,7 +18,7 @@ from seglab.figures.cams import deletion_figure
 from seglab.figures.heat import Map, difference_over, heat_over, limit, scale_bar
 from seglab.images import encode_png, safe_stem
 from seglab.pointing import METHODS, density, energy_inside, overlap, peak_inside
-from seglab.ui import photos, results
+from seglab.ui import page, photos, results
 from seglab.ui.cam_work import DEPTHS, CamAnswer, Deletion, Depth, Question, cam_bench
 from seglab.ui.gradcam import View, classes, controls, look_on, wait_for
 from seglab.ui.pointer import format_box, parse_box, pointer
@@ -39,12 +39,7 @@ def photo() -> None:
         "Blank the evidence": blanking,
         "Downloads": downloads,
     }
-    for tab, section in zip(
-        st.tabs(list(sections), key="tab", on_change="rerun", bind="query-params"), sections, strict=True
-    ):
-        if tab.open:
-            with tab:
-                sections[section](view, chosen)
+    page.tabs({title: partial(section, view, chosen) for title, section in sections.items()})
     look_on(view)
 
 

@@ -1,5 +1,7 @@
 """What every page begins with."""
 
+from collections.abc import Callable, Mapping
+
 import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.pages_manager import PagesManager
@@ -18,6 +20,24 @@ def begin(title: str, question: str = "") -> None:
     st.title(title, anchor=False)
     if question:
         st.markdown(question)
+
+
+def tabs(bodies: Mapping[str, Callable[[], object]], key: str = "tab") -> None:
+    """Show lazy tabs, bound to the link: only the open one's body runs.
+
+    A click that meets the answer to an earlier click is undone by Streamlit's browser part, which then asks for the
+    earlier tab; but the link already names the new one. So where the link moved and the tab did not, the link is right.
+    """
+    labels = list(bodies)
+    linked = st.query_params.get(key, labels[0])
+    seen = st.session_state.get(f"{key}-seen")
+    if seen is not None and st.session_state.get(key) == seen[0] and linked != seen[1] and linked in labels:
+        st.session_state[key] = linked
+    for label, tab in zip(labels, st.tabs(labels, key=key, on_change="rerun", bind="query-params"), strict=True):
+        if tab.open:
+            st.session_state[f"{key}-seen"] = (label, linked)
+            with tab:
+                bodies[label]()
 
 
 def script_run() -> int:

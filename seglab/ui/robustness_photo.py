@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -17,7 +18,7 @@ from seglab.images import blend, resize, resize_labels
 from seglab.labels import SPACES, remap, rolls_up, space
 from seglab.pointing import density
 from seglab.scores import to_labels
-from seglab.ui import photos, results
+from seglab.ui import page, photos, results
 from seglab.ui.cam_work import Question, cam_bench
 from seglab.ui.compare import Settings, ask_all, choose_models
 from seglab.ui.compare_truth import mask_space, uploaded_mask
@@ -87,12 +88,8 @@ def photo() -> None:
         + ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in settings.items())
     )
     sections = {"Masks": masks, "Grad-CAM": evidence}
-    for tab, section in zip(
-        st.tabs(list(sections), key="tab", on_change="rerun", bind="query-params"), sections, strict=True
-    ):
-        if tab.open:
-            with tab:
-                sections[section](view, worse_photo(shown, view.key, view.severity, view.seed))
+    worse = worse_photo(shown, view.key, view.severity, view.seed)
+    page.tabs({title: partial(section, view, worse) for title, section in sections.items()})
 
 
 def _with_mask(photo: ShownPhoto) -> ShownPhoto:

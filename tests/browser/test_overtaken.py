@@ -3,12 +3,21 @@
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, WebSocketRoute, expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 
-from tests.browser.server import serve
+from tests.browser.server import ROOT, serve
 
 pytestmark = pytest.mark.browser
 
+TABS = """
+import sys
+import streamlit as st
+sys.path.insert(0, {root!r})
+from seglab.ui import page
+
+page.tabs({{name: lambda name=name: st.markdown(f"body of {{name}}") for name in ("one", "two", "three")}})
+"""
 SCRIPT = """
 import time
 import streamlit as st
@@ -34,3 +43,39 @@ def test_a_busy_run_that_is_overtaken_leaves_no_fragment_behind(chromium: Browse
         page.wait_for_timeout(4000)  # the old run is over and the fragment has run ten times
         expect(page.get_by_text("shows new")).to_be_visible()
         page.close()
+
+
+def test_a_tab_that_is_opened_while_another_ones_answer_arrives_stays_open(chromium: Browser, tmp_path: Path) -> None:
+    script = tmp_path / "tabs.py"
+    script.write_text(TABS.format(root=str(ROOT)), "utf-8")
+    undone = []
+
+    def undo(route: WebSocketRoute) -> None:
+        """Ask for the tab before, as the browser does where an answer arrives between a click and its message."""
+        server = route.connect_to_server()
+
+        def ask(data: str | bytes) -> None:
+            message = BackMsg()
+            message.ParseFromString(data if isinstance(data, bytes) else data.encode())
+            if "tab=three" in message.rerun_script.query_string and not undone:
+                for widget in message.rerun_script.widget_states.widgets:
+                    undone.append(widget.string_value)
+                    widget.string_value = "two"
+            server.send(message.SerializeToString())
+
+        route.on_message(ask)
+        server.on_message(lambda data: route.send(data))
+
+    with serve(script) as running:
+        page = chromium.new_page()
+        page.route_web_socket("**/_stcore/stream", undo)
+        page.goto(running.url)
+        page.get_by_role("tab", name="two").click()
+        expect(page.get_by_text("body of two")).to_be_visible()
+        page.get_by_role("tab", name="three").click()
+        expect(page.get_by_text("body of three")).to_be_visible()
+        expect(page.get_by_role("tab", name="three")).to_have_attribute("aria-selected", "true")
+        page.get_by_role("tab", name="one").click()
+        expect(page.get_by_text("body of one")).to_be_visible()
+        page.close()
+    assert undone == ["three"]

@@ -35,6 +35,28 @@ PUBLISHED_M = {
     ("fpn_resnet", "bundled"): (11.5, 12.5),  # encoder 11.2 and a narrow decoder
     ("fpn_resnet", "resnet18"): (12.5, 13.5),  # SMP's card: 13.0
     ("fpn_efficientnet", "lite0"): (3.2, 5.0),  # encoder 3.4
+    ("upernet", "resnet50"): (36.0, 43.0),  # encoder 23.5
+    ("segformer", "b0"): (3.6, 3.9),  # paper, table 1: 3.8
+    ("segformer", "b1"): (13.5, 13.9),  # 13.7
+    ("segformer", "b2"): (27.0, 28.0),  # 27.5
+    ("segformer", "b3"): (47.0, 47.6),  # 47.3
+    ("segformer", "b4"): (63.7, 64.5),  # 64.1
+    ("segformer", "b5"): (84.2, 85.2),  # 84.7
+    ("fast_scnn", "paper"): (1.05, 1.2),  # paper, table 3: 1.11
+    ("unet_mini", "mini"): (1.8, 2.1),  # a sixteenth of the paper's 31
+    ("mobiledet_seg", "small"): (1.0, 1.5),
+    ("yolov9_seg", "small"): (1.8, 2.5),
+} | {
+    # encoders without their classifiers: VGG16 14.7, VGG19 20.0, ResNet-152 58.1, ResNeXt-101 32x8d 86.7, EfficientNet-B7 63.8
+    (key, size): (encoder - 3.5, encoder + 10)
+    for key in ("unet", "linknet", "fpn")
+    for size, encoder in {
+        "vgg16": 14.7,
+        "vgg19": 20.0,
+        "resnet152": 58.1,
+        "resnext101": 86.7,
+        "efficientnet_b7": 63.8,
+    }.items()
 }
 
 
@@ -90,14 +112,16 @@ def test_padding_is_the_models_own_edge_repeated_and_cropped_away(key: str, size
 
 
 @pytest.mark.parametrize(("key", "size"), DENSE)
-def test_the_features_have_the_strides_of_an_encoder_of_depth_five(key: str, size: str) -> None:
+def test_the_features_have_the_strides_and_channels_that_the_encoder_says(key: str, size: str) -> None:
     model = build(key, 11, size=size).eval()
     assert isinstance(model, DenseModel)
     with torch.inference_mode():
         features = model.forward_all(image(64, 128)).features
     strides = [64 // f.shape[-2] for f in features if f.shape[1]]
-    assert strides[-2:] in ([16, 32], [16, 16])  # DeepLabV3+ keeps stride 16
+    expected = {"deeplabv3plus": [16, 16], "unet_mini": [8, 16], "fast_scnn": [8, 32]}  # the first keeps stride 16
+    assert strides[-2:] == expected.get(key, [16, 32])
     assert strides == sorted(strides)
+    assert [f.shape[1] for f in features] == list(model.net.encoder.out_channels)
 
 
 @pytest.mark.parametrize(("key", "size"), QUERIES)
@@ -127,7 +151,7 @@ def test_upernet_has_an_auxiliary_head_on_stride_sixteen_that_answers_in_trainin
 
 def test_other_models_have_no_auxiliary_head() -> None:
     with torch.device("meta"):
-        built = [build(key, 11, size=size) for key, size in DENSE if key != "upernet_convnextv2"]
+        built = [build(key, 11, size=size) for key, size in DENSE if not key.startswith("upernet")]
     assert all(isinstance(model, DenseModel) and model.aux_head is None for model in built)
 
 
@@ -169,7 +193,7 @@ def test_the_set_loss_is_finite_where_nothing_is_labelled_and_smaller_for_the_ri
     assert all(torch.isfinite(p.grad).all() for p in model.parameters() if p.grad is not None)
 
 
-@pytest.mark.parametrize("key", ["unet", "", "DeepLabV3Plus", "../deeplabv3plus"])
+@pytest.mark.parametrize("key", ["unet++", "", "DeepLabV3Plus", "../deeplabv3plus"])
 def test_an_unknown_model_is_answered_with_the_valid_ones(key: str) -> None:
     with pytest.raises(
         ValueError, match="expected a model out of deeplabv3plus, mask2former, fpn_convnextv2"
@@ -180,9 +204,44 @@ def test_an_unknown_model_is_answered_with_the_valid_ones(key: str) -> None:
 
 def test_an_unknown_size_is_answered_with_the_familys() -> None:
     with pytest.raises(
-        ValueError, match="expected a size of fpn_resnet out of bundled, resnet18, resnet50, got 'huge'"
+        ValueError, match="expected a size of fpn_resnet out of bundled, resnet18, resnet50; got 'huge'"
     ):
         build("fpn_resnet", 11, size="huge")
+
+
+ANY = [key for key, family in MODELS.items() if family.any_encoder]
+
+
+@pytest.mark.parametrize("encoder", ["tu-mobilenetv3_small_100", "tu-convnextv2_atto", "tu-efficientnet_b0"])
+@pytest.mark.parametrize("key", ANY)
+def test_any_pyramid_of_timm_goes_under_four_families(key: str, encoder: str) -> None:
+    assert ANY == ["deeplabv3plus", "unet", "fpn", "upernet"]
+    model = build(key, 5, size=encoder).eval()
+    with torch.inference_mode():
+        assert model(image(33, 65)).shape == (1, 5, 33, 65)
+
+
+@pytest.mark.parametrize(
+    "size", ["tu-nope", "tu-", "tu-hf-hub:someone/model", "tu-resnet18.a1_in1k", "tu-../x", "resnet18"]
+)
+def test_only_names_of_the_installed_timm_are_encoders(size: str) -> None:
+    with pytest.raises(
+        ValueError, match=r"expected an encoder of the installed timm|or tu-NAME with any encoder of timm"
+    ):
+        build("unet", 5, size=size)
+
+
+@pytest.mark.parametrize("size", ["tu-vit_tiny_patch16_224", "tu-swin_tiny_patch4_window7_224"])
+def test_an_encoder_that_is_no_pyramid_for_any_size_is_refused_with_the_reason(size: str) -> None:
+    with pytest.raises(ValueError, match=f"the encoder {size[3:]} does not fit FPN: .* Choose another"):
+        build("fpn", 5, size=size)
+
+
+def test_a_family_of_one_encoder_takes_no_other() -> None:
+    with pytest.raises(
+        ValueError, match=r"expected a size of linknet out of vgg16, .*efficientnet_b7; got 'tu-resnet18'"
+    ):
+        build("linknet", 5, size="tu-resnet18")
 
 
 def test_an_unknown_option_is_named() -> None:
@@ -200,9 +259,15 @@ def test_pretrained_weights_without_the_hub_are_refused_with_what_to_do(
         raise ConnectionError("Cannot reach https://huggingface.co: offline mode is enabled.")
 
     monkeypatch.setattr(timm.models._hub, "hf_hub_download", offline)
-    with pytest.raises(ValueError, match=rf"could not fetch the pretrained weights of {key} \({size}\)") as caught:
+    none = MODELS[key].pretrained_licence.startswith("none")
+    words = (
+        "there are no pretrained weights of" if none else rf"could not fetch the pretrained weights of {key} \({size}\)"
+    )
+    with pytest.raises(ValueError, match=words) as caught:
         build(key, 11, size=size, pretrained=True)
-    assert str(caught.value).endswith("Go online, or build without pretrained weights.")
+    assert str(caught.value).endswith(
+        "build without them" if none else "Go online, or build without pretrained weights."
+    )
     assert "\n" not in str(caught.value)
 
 

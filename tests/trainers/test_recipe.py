@@ -14,7 +14,11 @@ from seglab.models import MODELS
 from seglab.runs import check_name
 from trainers.recipe import RECIPES, Recipe, load_grid, load_recipe, read_yaml
 
-COMMITTED = sorted(RECIPES.glob("*.yaml"))
+COMMITTED = [  # no searches, and no files that others only extend
+    path
+    for path in sorted(RECIPES.glob("*.yaml"))
+    if {"variant", "variants"} & set(read_yaml(path)) and "search" not in read_yaml(path)
+]
 LEAST = {"experiment": "exp", "variant": "one", "title": "One"}
 FOUR_LOSSES = {
     "a-ce": "ce",

@@ -1,0 +1,42 @@
+"""Every entry of the catalogue learns two small pictures by heart: its gradients reach what they have to."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from seglab.models import MODELS, build
+from tests.tiny import street
+from trainers.loading import normalise
+
+pytestmark = pytest.mark.filterwarnings("ignore:For 'tu-':UserWarning")
+
+FAMILIES = ("unet_mini", "mobiledet_seg", "yolov9_seg", "fast_scnn", "unet", "linknet", "fpn", "upernet", "segformer")
+ANY_ENCODER = [(key, "tu-resnet10t") for key, family in MODELS.items() if family.any_encoder]
+CASES = [(key, size) for key in FAMILIES for size in MODELS[key].sizes] + ANY_ENCODER
+STEPS, ENOUGH = 60, 0.95  # share of labelled pixels that are right
+
+
+@pytest.mark.parametrize(("key", "size"), CASES)
+def test_two_pictures_are_learned_by_heart(key: str, size: str) -> None:
+    torch.manual_seed(0)
+    pictures, masks = zip(*(street(seed, 64, 64) for seed in range(2)), strict=True)
+    image = normalise(torch.stack([torch.from_numpy(picture) for picture in pictures]))
+    target = torch.stack([torch.from_numpy(mask).long() for mask in masks])
+    target[target == 11] = 255
+    model = build(key, 11, size=size).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, fused=True)
+    right = 0.0
+    for _ in range(STEPS):
+        logits = model(image)
+        right = float((logits.argmax(1) == target)[target != 255].float().mean())
+        if right >= ENOUGH:
+            break
+        optimizer.zero_grad()
+        F.cross_entropy(logits, target, ignore_index=255).backward()
+        optimizer.step()
+    assert right >= ENOUGH
+    assert all(p.grad is not None and bool(p.grad.abs().sum() > 0) for p in decoder_of(model))
+
+
+def decoder_of(model: torch.nn.Module) -> list[torch.nn.Parameter]:
+    return [p for name, p in model.named_parameters() if name.startswith("net.segmentation_head")]

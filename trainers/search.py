@@ -1,0 +1,386 @@
+"""Search hyper-parameters with Optuna; several processes share one study, each killed one's trial is taken up again.
+
+python -m trainers.search trainers/recipes/camvid-search.yaml --data DIR
+python -m trainers.search trainers/recipes/camvid-search.yaml --data DIR --storage postgresql://user@host/optuna
+"""
+
+import argparse
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import socket
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+from seglab.runs import RESULTS, RunError, check_name, read_epochs, write_atomic
+from seglab.studies import SCHEMA_VERSION, SUFFIX
+from trainers.recipe import Recipe, build_recipe, convert, merge, nested, read_values
+from trainers.setup import TrainingError, explain, now
+from trainers.train import Training, train
+
+try:
+    import optuna
+except ImportError:
+    optuna = None  # type: ignore[assignment]
+
+MISSING = "a search needs Optuna: pip install -r requirements-search.txt"
+FAILURES = 3  # one after the other end the search: it is not the configurations
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What one key of the recipe may be: a range, or a choice."""
+
+    low: float = 0.0
+    high: float = 0.0
+    log: bool = False
+    whole: bool = False
+    choices: tuple[Any, ...] = ()
+    text: str = ""  # the value stands for {} in it: a loss such as "ce + {}*dice"
+
+    def suggest(self, trial: "optuna.Trial", key: str) -> Any:
+        """Ask the study for a value."""
+        if self.choices:
+            return trial.suggest_categorical(key, self.choices)
+        if self.whole:
+            return trial.suggest_int(key, int(self.low), int(self.high), log=self.log)
+        return trial.suggest_float(key, self.low, self.high, log=self.log)
+
+    def written(self, value: Any) -> Any:
+        """Return the value as the recipe has it."""
+        return self.text.replace("{}", f"{value:.4f}" if isinstance(value, float) else str(value)) or value
+
+
+@dataclass(frozen=True)
+class Search:
+    """The ``search`` block of a recipe."""
+
+    space: dict[str, Any]  # dotted key of the recipe -> Parameter
+    sampler: Literal["random", "tpe"] = "tpe"
+    pruner: Literal["median", "none"] = "median"
+    startup: int = 5  # trials before the pruner, and TPE, have an opinion
+    warmup: int = 3  # evaluations that no trial is pruned before
+    trials: int = 20
+    seed: int = 42
+    trial: dict[str, Any] = field(default_factory=dict)  # what is different while searching: fewer epochs, a subset
+
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """What is searched.
+
+        Raises:
+            ValueError: where a range or a choice cannot be read.
+        """
+        out = {}
+        for key, value in self.space.items():
+            known = {f.name for f in fields(Parameter)}
+            if not isinstance(value, Mapping) or not set(value) <= known:
+                raise ValueError(f"expected search.space.{key} out of {', '.join(sorted(known))}, got {value!r}")
+            one: Parameter = convert(dict(value), Parameter, f"search.space.{key}")
+            if (not one.choices and not one.low < one.high) or (one.log and one.low <= 0):
+                raise ValueError(f"expected a range low < high (above 0 where log), or choices, for search.space.{key}")
+            out[key] = one
+        if not out:
+            raise ValueError("expected at least one parameter in search.space")
+        return out
+
+
+class Study:
+    """One Optuna study of one recipe, and the file that the pages read."""
+
+    def __init__(self, values: Mapping[str, Any], search: Search, data: Path, results: Path, storage: str) -> None:
+        self.values, self.search, self.data, self.results = values, search, data, results
+        self.base = build_recipe(values)
+        check_name(self.base.experiment, "an experiment name")
+        check_name(self.base.variant, "a variant name")
+        self.parameters = search.parameters
+        self.recipe_of({key: p.choices[0] if p.choices else p.low for key, p in self.parameters.items()})  # fails early
+        self.folder = results / self.base.experiment
+        self.work = results / ".search"  # unfinished trials: hidden from the pages
+        self.work.mkdir(parents=True, exist_ok=True)
+        self.name = f"{self.base.experiment}/{self.base.variant}"
+        flat = self.name.replace("/", "--")
+        self.lock_file = self.work / f"{flat}.lock"
+        self.storage = open_storage(storage, self.work / f"{flat}.journal")
+        optuna.create_study(storage=self.storage, study_name=self.name, direction="maximize", load_if_exists=True)
+        self.environment: dict[str, Any] = {}
+        self.failures = 0
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep the other processes of this machine out for a moment."""
+        with open(self.lock_file, "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def load(self, ordinal: int = 0) -> "optuna.Study":
+        """Open the study; ``ordinal`` is the number of trials there are, so that no two ask with the same seed."""
+        seed, startup = self.search.seed + ordinal, self.search.startup
+        if self.search.sampler == "random":
+            sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
+        else:
+            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
+        pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
+        if self.search.pruner == "median":
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=startup, n_warmup_steps=self.search.warmup)
+        return optuna.load_study(storage=self.storage, study_name=self.name, sampler=sampler, pruner=pruner)
+
+    def recipe_of(self, params: Mapping[str, Any]) -> Recipe:
+        """Return the recipe that a trial trains."""
+        digest = hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()[:10]
+        values = merge(self.with_params(params), self.search.trial)
+        return build_recipe(merge(values, {"variant": f"{self.base.variant}-{digest}", "keep_weights": False}))
+
+    def with_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the recipe's values with a configuration in them."""
+        values = dict(self.values)
+        for key, value in params.items():
+            values = merge(values, nested(key, self.parameters[key].written(value)))
+        return values
+
+    def ask(self) -> "optuna.Trial | None":
+        """Take the next trial, one that a killed process left first; none where all are taken."""
+        with self.alone():
+            study = self.load()
+            trials = study.get_trials(deepcopy=False)
+            for old in trials:
+                if old.state == optuna.trial.TrialState.RUNNING and left_alone(old):
+                    study.tell(old.number, state=optuna.trial.TrialState.FAIL)
+                    study.enqueue_trial(old.params, user_attrs={"again": old.number})
+            counted = [t for t in study.get_trials(deepcopy=False) if t.state != optuna.trial.TrialState.FAIL]
+            waiting = [t for t in counted if t.state == optuna.trial.TrialState.WAITING]
+            if len(counted) >= self.search.trials and not waiting:
+                return None
+            trial = self.load(len(trials)).ask()
+            trial.set_user_attr("owner", owner())
+            for key, parameter in self.parameters.items():
+                parameter.suggest(trial, key)
+            return trial
+
+    def run(self, trial: "optuna.Trial") -> None:
+        """Train a trial's recipe and tell the study how it ended; an interruption leaves it for the next process."""
+        study, recipe = self.load(), self.recipe_of(trial.params)
+        states = optuna.trial.TrialState
+        watcher = Pruning(trial)
+        try:
+            record = train(recipe, self.data, self.work, progress=False, watchers=[watcher])
+            self.environment = record["environment"] | {"data": record["data"]}
+            study.tell(trial, record["metrics"]["miou"])
+            self.failures = 0
+        except TrainingError as error:
+            if isinstance(error.__cause__, optuna.TrialPruned):
+                study.tell(trial, state=states.PRUNED)
+            else:
+                trial.set_user_attr("message", str(error))
+                study.tell(trial, state=states.FAIL)
+                self.failures += 1
+        except (ValueError, OSError):
+            study.tell(trial, state=states.FAIL)
+            raise
+        shutil.rmtree(self.work / recipe.experiment / recipe.run_name, ignore_errors=True)
+
+    def write(self) -> Path:
+        """Write the study's file for the pages, and the best configuration as a recipe."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.folder / f"{self.base.variant}{SUFFIX}"
+        with self.alone():
+            study = self.load()
+            trials = [describe(t) for t in study.get_trials(deepcopy=False)]
+            best = max((t for t in trials if t["state"] == "complete"), key=lambda t: t["value"], default=None)
+            environment = self.environment
+            if not environment and path.is_file():
+                environment = json.loads(path.read_text("utf-8")).get("environment") or {}
+            content = {
+                "schema_version": SCHEMA_VERSION,
+                "experiment": self.base.experiment,
+                "variant": self.base.variant,
+                "title": self.base.title,
+                "objective": "val mIoU at a trial's last epoch",
+                "sampler": self.search.sampler,
+                "pruner": self.search.pruner,
+                "seed": self.search.seed,
+                "planned": self.search.trials,
+                "space": self.search.space,
+                "trial": self.search.trial,
+                "recipe": self.base.as_dict(),
+                "environment": environment,
+                "written": now(),
+                "importance": importance(study),
+                "best": best and best["number"],
+                "trials": trials,
+            }
+            write_atomic(path, json.dumps(content, indent=1).encode() + b"\n")
+            if best:
+                self.write_best(best, len(trials))
+        return path
+
+    def write_best(self, best: Mapping[str, Any], trials: int) -> None:
+        """Write the best configuration as a recipe of the full training."""
+        values = self.with_params(best["params"]) | {"variant": f"{self.base.variant}-best"}
+        values["title"] = f"{self.base.title} (searched)"
+        head = (
+            f"# Trial {best['number']} of {trials} of the search {self.name}: mIoU {best['value']:.4f} in the trial.\n"
+        )
+        text = head + yaml.safe_dump(values, sort_keys=False)
+        write_atomic(self.folder / f"{self.base.variant}-best.yaml", text.encode())
+
+
+class Pruning:
+    """Reports every evaluation to the trial, and stops one that is worse than half of those before it."""
+
+    def __init__(self, trial: "optuna.Trial") -> None:
+        self.trial = trial
+
+    def started(self, training: Training) -> None:
+        """Report what a killed process had evaluated before."""
+        for row in read_epochs(training.folder):
+            self.trial.report(row["miou"], row["epoch"])
+
+    def evaluated(self, training: Training, row: Mapping[str, Any]) -> None:
+        """Report an epoch.
+
+        Raises:
+            optuna.TrialPruned: where the study says that it is not worth going on.
+        """
+        self.trial.report(row["miou"], row["epoch"])
+        if row["epoch"] < training.recipe.epochs and self.trial.should_prune():
+            raise optuna.TrialPruned
+
+    def ended(self, training: Training, record: Mapping[str, Any]) -> None:
+        """Nothing more to tell."""
+
+
+def open_storage(url: str, journal: Path) -> Any:
+    """Open the study's storage: a file beside the results, another file, or a database by its URL."""
+    if "://" in url:
+        return optuna.storages.RDBStorage(
+            url, engine_kwargs={"connect_args": {"timeout": 60}} if "sqlite" in url else {}
+        )
+    path = Path(url) if url else journal
+    return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(path)))
+
+
+def owner() -> str:
+    """Name this process, for others to see whether it still lives."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def left_alone(trial: "optuna.trial.FrozenTrial") -> bool:
+    """Tell whether the process of this machine that ran a trial is gone."""
+    host, _, pid = str(trial.user_attrs.get("owner", "")).rpartition(":")
+    if not pid:  # killed between asking and signing, or about to sign
+        return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > 60
+    return host == socket.gethostname() and (pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists())
+
+
+def describe(trial: "optuna.trial.FrozenTrial") -> dict[str, Any]:
+    """Return a trial as the study's file has it."""
+    spent = trial.duration.total_seconds() if trial.duration else None
+    return {
+        "number": trial.number,
+        "state": trial.state.name.lower(),
+        "value": trial.value if trial.state == optuna.trial.TrialState.COMPLETE else None,
+        "params": trial.params,
+        "epochs": list(trial.intermediate_values),
+        "miou": list(trial.intermediate_values.values()),
+        "started": trial.datetime_start and trial.datetime_start.astimezone(UTC).isoformat(timespec="seconds"),
+        "seconds": spent and round(spent, 1),
+        "message": trial.user_attrs.get("message", ""),
+    }
+
+
+def importance(study: "optuna.Study") -> dict[str, float]:
+    """Return each parameter's share in what separates good trials from bad ones; empty where they are too few.
+
+    Source: Watanabe et al., PED-ANOVA, IJCAI 2023, in Optuna's implementation.
+    """
+    done = [t for t in study.get_trials(deepcopy=False) if t.state == optuna.trial.TrialState.COMPLETE]
+    if len(done) < 4:
+        return {}
+    evaluator = optuna.importance.PedAnovaImportanceEvaluator()
+    shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    return {name: round(float(share), 4) for name, share in shares.items()}
+
+
+def open_studies(path: Path, overrides: Sequence[str], data: Path, results: Path, storage: str) -> list[Study]:
+    """Read a search recipe: one study, or one for each of its ``variants``.
+
+    Raises:
+        ValueError: where the recipe is no search or says what cannot be.
+    """
+    values = read_values(path, overrides)
+    block = values.pop("search", None)
+    if not isinstance(block, Mapping):
+        raise ValueError(
+            f"expected a search block in {path.name}, found none; python -m trainers.train trains a recipe"
+        )
+    variants = values.pop("variants", None)
+    search: Search = convert(dict(block), Search, "search")
+    if not variants:
+        return [Study(values, search, data, results, storage)]
+    studies = []
+    for name, differs in variants.items():
+        differs = dict(differs or {})
+        own = convert(merge(block, differs.pop("search", {})), Search, "search")
+        studies.append(Study(merge(values, {"variant": name, **differs}), own, data, results, storage))
+    return studies
+
+
+def work_through(study: Study) -> int:
+    """Run trials until the study has as many as planned; return the exit code."""
+    while study.failures < FAILURES and (trial := study.ask()):
+        study.run(trial)
+        study.write()
+        done = study.load().get_trials(deepcopy=False)[trial.number]
+        shown = f"mIoU {done.value:.4f}" if done.value is not None else ""
+        print(f"{study.name} trial {trial.number}: {done.state.name.lower()} {shown} {done.params}", flush=True)
+    path = study.write()
+    if study.failures >= FAILURES:
+        print(f"{study.name}: {FAILURES} trials failed one after the other; see {path.name}", file=sys.stderr)
+        return 1
+    print(f"{study.name}: {path}")
+    return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m trainers.search", description=__doc__.splitlines()[0])
+    parser.add_argument("recipe", type=Path, help="a file of trainers/recipes with a search block")
+    parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe's key")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the study is written")
+    parser.add_argument("--storage", default="", help="a file or a database URL that several processes share")
+    args = parser.parse_args(argv)
+    if optuna is None:
+        print(f"error: {MISSING}", file=sys.stderr)
+        return 1
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    code = 0
+    try:
+        for study in open_studies(args.recipe, args.set, args.data, args.results, args.storage):
+            code = max(code, work_through(study))
+    except KeyboardInterrupt:
+        print("interrupted; run the same command to go on", file=sys.stderr)
+        return 130
+    except (ValueError, RunError, OSError) as error:
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return 1
+    except Exception as error:  # a database that is not there, as its driver says it
+        if "sqlalchemy" not in type(error).__module__ and "optuna" not in type(error).__module__:
+            raise
+        print(f"error: the study's storage: {explain(error)}", file=sys.stderr)
+        return 1
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
