@@ -124,3 +124,57 @@ def write_experiment(
                     if epoch == epochs:
                         writer.update(metrics=metrics.summarise_images(counts, names))
     return results / experiment
+
+
+def study_values() -> dict[str, Any]:
+    """Return the content of a search's file: four complete trials, one pruned, one failed."""
+    rows = [(0.2, 1e-3, "adam"), (0.35, 4e-3, "adamw"), (None, 2e-3, "adam"), (0.3, 5e-3, "adamw"), (0.4, 9e-3, "adam")]
+    trials = [
+        {
+            "number": number,
+            "state": "complete" if value else "pruned",
+            "value": value,
+            "params": {"lr": lr, "loss": 0.1 * number, "optimizer": optimizer},
+            "epochs": [1, 2] if value else [1],
+            "miou": [0.1, value] if value else [0.1],
+            "started": "2026-11-22T00:00:00+00:00",
+            "seconds": 12.5,
+            "message": "",
+        }
+        for number, (value, lr, optimizer) in enumerate(rows)
+    ]
+    failed = {
+        "number": 5,
+        "state": "fail",
+        "value": None,
+        "epochs": [],
+        "miou": [],
+        "message": "the loss is not finite",
+    }
+    return {
+        "schema_version": 1,
+        "experiment": "exp",
+        "variant": "v",
+        "title": "A model",
+        "objective": "val mIoU at a trial's last epoch",
+        "sampler": "tpe",
+        "pruner": "median",
+        "seed": 42,
+        "planned": 6,
+        "space": {
+            "lr": {"low": 1e-3, "high": 1e-2, "log": True},
+            "loss": {"low": 0.0, "high": 0.5, "text": "ce + {}*dice"},
+            "optimizer": {"choices": ["adam", "adamw"]},
+        },
+        "trial": {"epochs": 2},
+        "recipe": {},
+        "environment": {
+            "device": "CPU",
+            "git_commit": "abcdef1234",
+            "data": {"train": {"images": 300}, "val": {"images": 50, "recordings": ["0006R0"]}},
+        },
+        "written": "2026-11-22T00:00:00+00:00",
+        "importance": {"lr": 0.7, "loss": 0.2, "optimizer": 0.1},
+        "best": 4,
+        "trials": [*trials, {**trials[0], **failed}],
+    }

@@ -97,7 +97,6 @@ def recipe_values(**changes: Any) -> dict[str, Any]:
 
 def recipe(**changes: Any) -> Any:
     """Return :func:`recipe_values` as a recipe."""
-    from trainers.recipe import Recipe, _build
+    from trainers.recipe import build_recipe
 
-    built: Recipe = _build(Recipe, recipe_values(**changes), "")
-    return built
+    return build_recipe(recipe_values(**changes))

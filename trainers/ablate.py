@@ -23,6 +23,7 @@ from seglab.run_lock import is_locked
 from seglab.runs import RESULTS, RunError, check_name, read_epochs, read_record
 from trainers.recipe import Recipe, load_grid
 from trainers.setup import explain
+from trainers.tracking import TRACKERS, watch
 from trainers.train import train
 
 State = Literal["waiting", "running", "interrupted", "failed", "finished", "damaged"]
@@ -190,6 +191,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--devices", default="", help="CUDA devices such as 0,1,2,3: one run at a time on each")
     parser.add_argument("--only", metavar="NAME", help="train this run alone, in this process")
     parser.add_argument("--retry-failed", action="store_true", help="go on with runs that failed, too")
+    parser.add_argument(
+        "--track", action="append", default=[], choices=TRACKERS, help="tell a tracker of every run too"
+    )
     parser.add_argument("--status", action="store_true", help="print the table and train nothing")
     args = parser.parse_args(argv)
     try:
@@ -206,13 +210,13 @@ def main(argv: list[str] | None = None) -> int:
         if args.data is None:
             raise ValueError("expected --data DIR, the data set's root folder")
         if args.only:
-            return _train_one(recipes, args.only, args.data, args.results)
+            return _train_one(recipes, args.only, args.data, args.results, args.track)
     except (ValueError, RunError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     overrides = [word for text in args.set for word in ("--set", text)]
     command = [sys.executable, "-m", "trainers.ablate", str(args.recipe), "--data", str(args.data)]
-    command += ["--results", str(args.results), *overrides]
+    command += ["--results", str(args.results), *overrides, *(word for t in args.track for word in ("--track", t))]
     previous = signal.signal(signal.SIGTERM, _terminated)
     try:
         return Grid(recipes, args.results, command, devices).run(len(devices), args.retry_failed)
@@ -220,12 +224,12 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, previous)
 
 
-def _train_one(recipes: Sequence[Recipe], name: str, data: Path, results: Path) -> int:
+def _train_one(recipes: Sequence[Recipe], name: str, data: Path, results: Path, track: Sequence[str]) -> int:
     by_name = {recipe.run_name: recipe for recipe in recipes}
     if name not in by_name:
         raise ValueError(f"expected --only out of {', '.join(by_name)}; got {name!r}")
     try:
-        record = train(by_name[name], data, results, progress=sys.stdout.isatty())
+        record = train(by_name[name], data, results, progress=sys.stdout.isatty(), watchers=watch(track))
     except KeyboardInterrupt:
         print("interrupted; run the same command to go on", file=sys.stderr)
         return 130

@@ -47,6 +47,11 @@ class Parameter:
     choices: tuple[Any, ...] = ()
     text: str = ""  # the value stands for {} in it: a loss such as "ce + {}*dice"
 
+    @property
+    def first(self) -> Any:
+        """One value that is allowed."""
+        return self.choices[0] if self.choices else int(self.low) if self.whole else self.low
+
     def suggest(self, trial: "optuna.Trial", key: str) -> Any:
         """Ask the study for a value."""
         if self.choices:
@@ -103,7 +108,7 @@ class Study:
         check_name(self.base.experiment, "an experiment name")
         check_name(self.base.variant, "a variant name")
         self.parameters = search.parameters
-        self.recipe_of({key: p.choices[0] if p.choices else p.low for key, p in self.parameters.items()})  # fails early
+        self.recipe_of({key: parameter.first for key, parameter in self.parameters.items()})  # fails early
         self.folder = results / self.base.experiment
         self.work = results / ".search"  # unfinished trials: hidden from the pages
         self.work.mkdir(parents=True, exist_ok=True)

@@ -47,6 +47,7 @@ from trainers.setup import (
     pick_precision,
     seed_everything,
 )
+from trainers.tracking import TRACKERS, watch
 
 
 class Watcher(Protocol):
@@ -96,6 +97,7 @@ class Training:
         self.steps_per_epoch = len(self.samples) // recipe.batch_size
         self.epoch, self.best_miou, self.stale, self.plateau = 0, -1.0, 0, 1.0
         self.seconds: list[float] = []
+        self.begun = ""  # when the run first started, ISO 8601
         self.stopping = False  # asked to, by a signal
 
     # -- what is written -------------------------------------------------------------------------------------------
@@ -169,6 +171,7 @@ class Training:
                 return writer.record
             # SIGINT too: a shell starts background jobs with Ctrl-C ignored
             previous = {s: signal.signal(s, self._interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
+            self.begun = writer.record["started"]
             try:
                 for watcher in self.watchers:
                     watcher.started(self)
@@ -371,10 +374,12 @@ def main(argv: list[str] | None = None) -> int:
         "--pretrained", action="store_true", help="start from the hub's encoder weights (model.init_encoder=hub)"
     )
     parser.add_argument("--results", type=Path, default=RESULTS, help="where runs are written")
+    parser.add_argument("--track", action="append", default=[], choices=TRACKERS, help="tell a tracker too")
     args = parser.parse_args(argv)
     try:
         hub = ["model.init_encoder=hub"] if args.pretrained else []
-        record = train(load_recipe(args.recipe, [*args.set, *hub]), args.data, args.results)
+        recipe = load_recipe(args.recipe, [*args.set, *hub])
+        record = train(recipe, args.data, args.results, watchers=watch(args.track))
     except KeyboardInterrupt:
         print("interrupted; run the same command to go on", file=sys.stderr)
         return 130

@@ -9,6 +9,7 @@ import streamlit as st
 from seglab import run_tables
 from seglab import runs as records
 from seglab.figures.searches import history_figure, importance_figure, name_of, parallel_figure
+from seglab.run_diff import clean
 from seglab.runs import RunError
 from seglab.studies import SUFFIX, find_studies, read_study, trials_table
 from seglab.ui.results import plain
@@ -37,7 +38,7 @@ def searches() -> None:
         list(studies),
         key="search",
         bind="query-params",
-        format_func=lambda key: plain(f"{studies[key]['experiment']}: {studies[key]['title']}"),
+        format_func=lambda key: clean(f"{studies[key]['experiment']}: {studies[key]['title']}"),
     )
     show(studies[name], records.RESULTS / name)
 

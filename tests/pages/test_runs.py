@@ -21,7 +21,7 @@ from tests.synthetic import write_experiment
 
 PAGE = ROOT / "pages" / "runs.py"
 ABLATION = "camvid-boundary-ablation"
-TABS = ("Runs", "Accuracy and latency", "Published figures", "Import and export")
+TABS = ("Runs", "Accuracy and latency", "Searches", "Published figures", "Import and export")
 HOSTILE_TITLE = "<img src=x onerror=alert(1)> ![x](http://evil.example/x.png) :red[boo] [a](javascript:alert(1))"
 KEYS = ("deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2")
 

@@ -20,7 +20,7 @@ from tests.training import NAME, THREE, record_of, run
 from trainers import setup
 from trainers import train as module
 from trainers.loading import epoch_batches
-from trainers.recipe import Recipe, _build
+from trainers.recipe import build_recipe
 from trainers.setup import TrainingError, explain
 from trainers.train import Training, main
 
@@ -222,7 +222,7 @@ def test_the_auxiliary_head_learns_from_the_same_sum_at_its_weight(
 ) -> None:
     values = tiny.recipe_values(loss="ce + 0.2*boundary", aux_weight=0.3, class_weights="none")
     values["model"] = {"key": "upernet_convnextv2", "options": {"decoder_channels": 16}}
-    training = Training(_build(Recipe, values, ""), camvid, tmp_path, progress=False)
+    training = Training(build_recipe(values), camvid, tmp_path, progress=False)
     image, target, maps = next(epoch_batches(training.samples, 1, 2))
     sums, original = [], module.weighted_sum
 
