@@ -86,12 +86,12 @@ def test_the_figures_show_every_trial_that_has_a_figure() -> None:
         "pruned: stopped early": 1,
     }
     lines = parallel_figure(table, SPACE, "#000000").data[0]
-    assert [axis.label for axis in lines.dimensions] == ["lr", "loss: ce + {}*dice", "optimizer", "mIoU (%)"]
+    assert [axis.label for axis in lines.dimensions] == ["lr", "w in ce + w*dice", "optimizer", "mIoU (%)"]
     assert [len(axis.values) for axis in lines.dimensions] == [5] * 4
     assert lines.dimensions[0].ticktext[0] == "0.001"
     assert list(lines.dimensions[2].ticktext) == ["adam", "adamw"]
     bars = importance_figure({"lr": 0.75, "loss": 0.25}, SPACE).data[0]
-    assert list(bars.y) == ["loss: ce + {}*dice", "lr"]
+    assert list(bars.y) == ["w in ce + w*dice", "lr"]
     assert list(bars.x) == [25, 75]
 
 

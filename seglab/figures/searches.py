@@ -22,9 +22,9 @@ def short(key: str) -> str:
 
 
 def name_of(key: str, space: Mapping[str, Any]) -> str:
-    """Return what a parameter is called: a weight within a loss has its loss beside it."""
+    """Return what a parameter is called: a weight within a loss is the ``w`` of that loss."""
     text = (space.get(key) or {}).get("text")
-    return f"{short(key)}: {text}" if isinstance(text, str) and text else short(key)
+    return f"w in {text.replace('{}', 'w')}" if isinstance(text, str) and text else short(key)
 
 
 def history_figure(table: pd.DataFrame) -> go.Figure:
@@ -94,6 +94,7 @@ def parallel_figure(table: pd.DataFrame, space: Mapping[str, Any], ink: str) -> 
         go.Parcoords(
             dimensions=axes,
             line=dict(color=rows["miou"] * 100, colorscale="Viridis", showscale=False),
+            labelangle=-18,  # side by side they meet on a phone
             labelfont=dict(color=ink, size=13),
             tickfont=dict(color=ink, size=12),
             rangefont=dict(color="rgba(0,0,0,0)", size=1),
@@ -101,7 +102,7 @@ def parallel_figure(table: pd.DataFrame, space: Mapping[str, Any], ink: str) -> 
         )
     )
     figure = _laid_out(figure, 380)
-    return figure.update_layout(margin=dict(l=50, r=40, t=60, b=20))
+    return figure.update_layout(margin=dict(l=50, r=40, t=95, b=20))
 
 
 def _axis(values: "pd.Series[Any]", label: str, log: bool) -> dict[str, Any]:

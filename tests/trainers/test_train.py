@@ -140,7 +140,7 @@ def test_wrong_ids_in_val_fail_the_run_with_the_same_sentence(own: Path, tmp_pat
     ("words", "says"),
     [
         (["--set", "data.name=kitti"], "expected a data set out of camvid, cityscapes"),
-        (["--set", "model.key=unet"], "expected a model out of deeplabv3plus"),
+        (["--set", "model.key=unet++"], "expected a model out of deeplabv3plus"),
         (["--set", "model.size=huge"], "expected a size of deeplabv3plus out of bundled"),
         (["--set", "model.options.pretrained=true"], "which a record cannot set"),
         (["--set", "model.init_encoder=lite0"], "expected model fpn_efficientnet, size lite0, for init_encoder lite0"),
