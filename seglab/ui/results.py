@@ -69,11 +69,11 @@ def sound(runs: pd.DataFrame) -> pd.DataFrame:
 def pick_experiments(runs: pd.DataFrame, key: str, *, many: bool = False) -> pd.DataFrame:
     """Let the reader choose an experiment, or several; return its runs. Several that must not share an axis are refused.
 
-    The choice is in the link under ``key``. Experiments come with the most runs first, published ones last.
+    The choice is in the link under ``key``. Experiments with the most epochs in all come first, published ones last.
     """
     order = runs.assign(published=runs["provenance"] == "published").groupby("experiment", sort=False)
-    names = order.agg(published=("published", "max"), size=("run", "size"), epochs=("epochs", "max"))
-    names = names.sort_values(["published", "size", "epochs"], ascending=[True, False, False])
+    names = order.agg(published=("published", "max"), trained=("epochs", "sum"), size=("run", "size"))
+    names = names.sort_values(["published", "trained", "size"], ascending=[True, False, False])
     options = names.index.tolist()
     if not many:
         chosen = [st.selectbox("Experiment", options, key=key, bind="query-params")]

@@ -14,6 +14,7 @@ FAMILIES = ("unet_mini", "mobiledet_seg", "yolov9_seg", "fast_scnn", "unet", "li
 ANY_ENCODER = [(key, "tu-resnet10t") for key, family in MODELS.items() if family.any_encoder]
 CASES = [(key, size) for key in FAMILIES for size in MODELS[key].sizes] + ANY_ENCODER
 STEPS, ENOUGH = 60, 0.95  # share of labelled pixels that are right
+GENTLY = ("fpn", "upernet", "segformer", "deeplabv3plus")  # these learn, and diverge, faster
 
 
 @pytest.mark.parametrize(("key", "size"), CASES)
@@ -24,7 +25,7 @@ def test_two_pictures_are_learned_by_heart(key: str, size: str) -> None:
     target = torch.stack([torch.from_numpy(mask).long() for mask in masks])
     target[target == 11] = 255
     model = build(key, 11, size=size).train()
-    optimizer = torch.optim.AdamW(model.parameters(), lr=4e-3, fused=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3 if key in GENTLY else 4e-3, fused=True)
     right = 0.0
     for _ in range(STEPS):
         logits = model(image)
