@@ -9,7 +9,7 @@ import pytest
 
 from seglab.figures.searches import history_figure, importance_figure, name_of, parallel_figure
 from seglab.runs import RunError
-from seglab.studies import MAX_BYTES, find_studies, read_study, trials_table
+from seglab.studies import MAX_BYTES, PARAMETER, find_studies, read_study, trials_table
 from tests.synthetic import study_values
 
 SPACE = study_values()["space"]
@@ -42,7 +42,6 @@ def test_studies_are_found_and_read(tmp_path: Path) -> None:
         {"trials": [trial(state="gone")]},
         {"trials": [trial(value="0.5")]},
         {"trials": [trial(value=math.nan)]},
-        {"trials": [trial(params={"lr": [1]})]},
         {"trials": [trial(miou=[0.1])]},
         {"trials": [trial(epochs=None)]},
         {"trials": [trial(number="1")]},
@@ -51,8 +50,17 @@ def test_studies_are_found_and_read(tmp_path: Path) -> None:
         {"space": []},
         {"environment": "mine"},
         {"importance": {"lr": "much"}},
+        {"importance": {"colour": 0.5}},
+        {"space": {"lr": 5}},
+        {"space": {"lr": {"text": 5}}},
+        {"space": {str(n): {} for n in range(51)}},
+        {"trials": [trial(value=10**400)]},
+        {"trials": [trial(number=10**30)]},
+        {"trials": [trial(params={"lr": 1e300})]},
+        {"trials": [trial(params={"lr": {"a": 1}})]},
+        {"trials": [trial(seconds="long")]},
     ],
-    ids=str,
+    ids=lambda changes: str(changes)[:60],
 )
 def test_a_file_of_another_shape_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     with pytest.raises(RunError, match=r"exp/v\.study\.json cannot be read as a search; restore it or delete it"):
@@ -74,7 +82,7 @@ def test_the_table_has_the_last_figure_of_each_trial_and_the_best_so_far() -> No
     assert math.isnan(table["miou"][5]), "it failed before its first evaluation"
     assert table["best"].tolist() == [0.2, 0.35, 0.35, 0.35, 0.4, 0.4]
     assert table["epochs"].tolist() == [2, 2, 1, 2, 2, 0]
-    assert list(table.columns[6:]) == list(SPACE)
+    assert list(table.columns[6:]) == [PARAMETER + key for key in SPACE]
 
 
 def test_the_figures_show_every_trial_that_has_a_figure() -> None:
@@ -93,6 +101,21 @@ def test_the_figures_show_every_trial_that_has_a_figure() -> None:
     bars = importance_figure({"lr": 0.75, "loss": 0.25}, SPACE).data[0]
     assert list(bars.y) == ["w in ce + w*dice", "lr"]
     assert list(bars.x) == [25, 75]
+
+
+def test_odd_but_honest_values_have_axes() -> None:
+    values = [1e-3, 0.0, None, [1, 2], True, "adam"]
+    trials = [trial(number=n, params={"miou": value}) for n, value in enumerate(values)]
+    for log in (True, False):
+        for some in (trials, trials[:2], trials[:1], trials[3:]):
+            study = study_values() | {"space": {"miou": {"log": log}}, "trials": some}
+            lines = parallel_figure(trials_table(study), study["space"], "#000000").data[0]
+            assert len(lines.dimensions[0]["values"]) == len(some)
+
+
+def test_what_a_search_may_try_is_read(tmp_path: Path) -> None:
+    odd = trial(params={"lr": None, "augment": ["flip", "blur"], "size": [96, 128]})
+    assert read_study(write(tmp_path, trials=[odd]))["trials"] == [odd]
 
 
 def test_a_parameter_has_a_short_name() -> None:

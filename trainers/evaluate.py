@@ -53,11 +53,14 @@ def measure(model: nn.Module, data: SegmentationData, progress: bool = False) ->
     return {name: np.stack([counts[name] for counts in out]) for name in out[0]}
 
 
-def open_validation(record: Mapping[str, Any], root: Path) -> SegmentationData:
+def open_validation(record: Mapping[str, Any], root: Path, one_size: bool = False) -> SegmentationData:
     """Open the images that a run was validated on, at the size that it was validated at.
 
+    Args:
+        one_size: refuse a run whose masks are larger than its images (``data.full_masks``).
+
     Raises:
-        RunError: where the record does not say which.
+        RunError: where the record does not say which, or they are of two sizes.
         ValueError: where they are not there.
     """
     try:
@@ -68,6 +71,8 @@ def open_validation(record: Mapping[str, Any], root: Path) -> SegmentationData:
         images = int(options.get("val_images") or 0)
     except (KeyError, TypeError, ValueError, AttributeError):
         raise RunError("its run.json does not say which data it was validated on") from None
+    if one_size and options.get("full_masks"):
+        raise RunError("its masks are larger than its images (data.full_masks); this works on runs of one size only")
     data = open_data(name, root, split, record["label_space"], recordings)
     if images:
         data = Subset(data, images)

@@ -58,7 +58,7 @@ def explain_run(
     layer = layer or next(iter(layers))
     if layer not in layers:
         raise ValueError(f"expected a layer of {record['model']['key']} out of {', '.join(layers)}, got {layer!r}")
-    data, num_classes = open_validation(record, root), space(record["label_space"]).num_classes
+    data, num_classes = open_validation(record, root, one_size=True), space(record["label_space"]).num_classes
     note_other_data(folder.name, record, data)
     about = {
         "layer": layer,

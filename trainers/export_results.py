@@ -12,6 +12,7 @@ from typing import Any
 
 import pandas as pd
 
+from seglab.run_lock import is_locked
 from seglab.runs import RESULTS, RunError, read_epochs, read_record
 from trainers.setup import explain
 from trainers.tracking import TRACKERS, figures, label, open_sink, push
@@ -76,7 +77,10 @@ def main(argv: list[str] | None = None) -> int:
     for folder in folders:
         try:
             record = read_record(folder)
-            print(f"{label(record)}: {push(open_sink(args.to, anew=True), folder, record)} epochs sent", flush=True)
+            if is_locked(folder):
+                print(f"{label(record)} is being trained; --track tells a tracker of it, or send it when it has ended")
+                continue
+            print(f"{label(record)}: {push(open_sink(args.to), folder, record)} epochs sent", flush=True)
         except KeyboardInterrupt:
             print("interrupted; run the same command to go on", file=sys.stderr)
             return 130

@@ -49,7 +49,7 @@ def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True,
     if every < 1:
         raise ValueError(f"expected --every of 1 or more, got {every}")
     record = read_record(folder)
-    data, num_classes = open_validation(record, root), space(record["label_space"]).num_classes
+    data, num_classes = open_validation(record, root, one_size=True), space(record["label_space"]).num_classes
     note_other_data(folder.name, record, data)
     chosen = range(0, len(data), every)
     first = data[0][0]

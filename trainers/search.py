@@ -6,13 +6,13 @@ python -m trainers.search trainers/recipes/camvid-search.yaml --data DIR --stora
 
 import argparse
 import fcntl
-import hashlib
 import json
+import math
 import os
 import shutil
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
@@ -34,6 +34,8 @@ except ImportError:
 
 MISSING = "a search needs Optuna: pip install -r requirements-search.txt"
 FAILURES = 3  # one after the other end the search: it is not the configurations
+ATTEMPTS = 2  # at a configuration whose process was killed: it may be what killed it
+SIGNING_S, SILENT_S = 60, 12 * 3600
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,9 @@ class Parameter:
     text: str = ""  # the value stands for {} in it: a loss such as "ce + {}*dice"
 
     @property
-    def first(self) -> Any:
-        """One value that is allowed."""
-        return self.choices[0] if self.choices else int(self.low) if self.whole else self.low
+    def ends(self) -> tuple[Any, ...]:
+        """The choices, or both ends of the range."""
+        return self.choices or tuple(int(end) if self.whole else end for end in (self.low, self.high))
 
     def suggest(self, trial: "optuna.Trial", key: str) -> Any:
         """Ask the study for a value."""
@@ -72,7 +74,7 @@ class Search:
     space: dict[str, Any]  # dotted key of the recipe -> Parameter
     sampler: Literal["random", "tpe"] = "tpe"
     pruner: Literal["median", "none"] = "median"
-    startup: int = 5  # trials before the pruner, and TPE, have an opinion
+    startup: int = 5  # complete trials before the pruner, and TPE, have an opinion
     warmup: int = 3  # evaluations that no trial is pruned before
     trials: int = 20
     seed: int = 42
@@ -108,15 +110,22 @@ class Study:
         check_name(self.base.experiment, "an experiment name")
         check_name(self.base.variant, "a variant name")
         self.parameters = search.parameters
-        self.recipe_of({key: parameter.first for key, parameter in self.parameters.items()})  # fails early
+        first = {key: parameter.ends[0] for key, parameter in self.parameters.items()}
+        for key, parameter in self.parameters.items():  # what no recipe can be fails now, not in some trial
+            for end in parameter.ends:
+                self.recipe_of(first | {key: end}, 0)
         self.folder = results / self.base.experiment
         self.work = results / ".search"  # unfinished trials: hidden from the pages
         self.work.mkdir(parents=True, exist_ok=True)
         self.name = f"{self.base.experiment}/{self.base.variant}"
         flat = self.name.replace("/", "--")
         self.lock_file = self.work / f"{flat}.lock"
-        self.storage = open_storage(storage, self.work / f"{flat}.journal")
-        optuna.create_study(storage=self.storage, study_name=self.name, direction="maximize", load_if_exists=True)
+        with self.alone():  # two that create one study's tables at once would meet
+            self.storage = open_storage(storage, self.work / f"{flat}.journal")
+            study = optuna.create_study(
+                storage=self.storage, study_name=self.name, direction="maximize", load_if_exists=True
+            )
+            self.check_same(study)
         self.environment: dict[str, Any] = {}
         self.failures = 0
 
@@ -127,23 +136,44 @@ class Study:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield
 
-    def load(self, ordinal: int = 0) -> "optuna.Study":
-        """Open the study; ``ordinal`` is the number of trials there are, so that no two ask with the same seed."""
-        seed, startup = self.search.seed + ordinal, self.search.startup
+    def check_same(self, study: "optuna.Study") -> None:
+        """Refuse a study of another space or other trials under the same name.
+
+        Raises:
+            ValueError: it says what differs and what to do.
+        """
+        trial = build_recipe(merge(self.values, self.search.trial)).as_dict()
+        asked = json.loads(json.dumps({"space": self.search.space} | trial))
+        known = study.user_attrs.get("asked")
+        if known is None:
+            study.set_user_attr("asked", asked)
+            return
+        differing = [key for key in asked if known.get(key) != asked[key]]
+        if differing:
+            raise ValueError(
+                f"the study {self.name} was begun with another {', '.join(differing)}; "
+                "choose another variant, or another --storage"
+            )
+
+    def sampler(self, number: int) -> "optuna.samplers.BaseSampler":
+        """Return the sampler of a trial: seeded by its number, so that no two processes draw the same."""
+        seed = self.search.seed + number
         if self.search.sampler == "random":
-            sampler: optuna.samplers.BaseSampler = optuna.samplers.RandomSampler(seed=seed)
-        else:
-            sampler = optuna.samplers.TPESampler(seed=seed, n_startup_trials=startup)
+            return optuna.samplers.RandomSampler(seed=seed)
+        return optuna.samplers.TPESampler(seed=seed, n_startup_trials=self.search.startup)
+
+    def load(self) -> "optuna.Study":
+        """Open the study."""
         pruner: optuna.pruners.BasePruner = optuna.pruners.NopPruner()
         if self.search.pruner == "median":
-            pruner = optuna.pruners.MedianPruner(n_startup_trials=startup, n_warmup_steps=self.search.warmup)
-        return optuna.load_study(storage=self.storage, study_name=self.name, sampler=sampler, pruner=pruner)
+            epochs = self.search.warmup * build_recipe(merge(self.values, self.search.trial)).eval_every
+            pruner = optuna.pruners.MedianPruner(n_startup_trials=self.search.startup, n_warmup_steps=epochs)
+        return optuna.load_study(storage=self.storage, study_name=self.name, sampler=self.sampler(0), pruner=pruner)
 
-    def recipe_of(self, params: Mapping[str, Any]) -> Recipe:
-        """Return the recipe that a trial trains."""
-        digest = hashlib.sha256(json.dumps(dict(params), sort_keys=True).encode()).hexdigest()[:10]
+    def recipe_of(self, params: Mapping[str, Any], number: int) -> Recipe:
+        """Return the recipe that a trial trains; one that is taken up has the number of the first attempt."""
         values = merge(self.with_params(params), self.search.trial)
-        return build_recipe(merge(values, {"variant": f"{self.base.variant}-{digest}", "keep_weights": False}))
+        return build_recipe(merge(values, {"variant": f"{self.base.variant}-t{number}", "keep_weights": False}))
 
     def with_params(self, params: Mapping[str, Any]) -> dict[str, Any]:
         """Return the recipe's values with a configuration in them."""
@@ -160,28 +190,35 @@ class Study:
             for old in trials:
                 if old.state == optuna.trial.TrialState.RUNNING and left_alone(old):
                     study.tell(old.number, state=optuna.trial.TrialState.FAIL)
-                    study.enqueue_trial(old.params, user_attrs={"again": old.number})
+                    attempts = old.user_attrs.get("attempts", 1)
+                    if attempts < ATTEMPTS and old.params:
+                        first = old.user_attrs.get("first", old.number)
+                        study.enqueue_trial(old.params, user_attrs={"first": first, "attempts": attempts + 1})
             counted = [t for t in study.get_trials(deepcopy=False) if t.state != optuna.trial.TrialState.FAIL]
             waiting = [t for t in counted if t.state == optuna.trial.TrialState.WAITING]
             if len(counted) >= self.search.trials and not waiting:
                 return None
-            trial = self.load(len(trials)).ask()
+            trial = study.ask()
             trial.set_user_attr("owner", owner())
+            trial.study.sampler = self.sampler(trial.number)
             for key, parameter in self.parameters.items():
                 parameter.suggest(trial, key)
             return trial
 
     def run(self, trial: "optuna.Trial") -> None:
         """Train a trial's recipe and tell the study how it ended; an interruption leaves it for the next process."""
-        study, recipe = self.load(), self.recipe_of(trial.params)
-        states = optuna.trial.TrialState
-        watcher = Pruning(trial)
+        study, states = self.load(), optuna.trial.TrialState
+        recipe = self.recipe_of(trial.params, trial.user_attrs.get("first", trial.number))
+        folder = self.work / recipe.experiment / recipe.run_name
         try:
-            record = train(recipe, self.data, self.work, progress=False, watchers=[watcher])
+            record = train(recipe, self.data, self.work, progress=False, watchers=[Pruning(trial)])
+            report(trial, folder)  # also what was finished before the process that told it was killed
             self.environment = record["environment"] | {"data": record["data"]}
             study.tell(trial, record["metrics"]["miou"])
             self.failures = 0
         except TrainingError as error:
+            if isinstance(error.__cause__, OSError):  # a full disk, say: no fault of the configuration
+                raise
             if isinstance(error.__cause__, optuna.TrialPruned):
                 study.tell(trial, state=states.PRUNED)
             else:
@@ -191,7 +228,7 @@ class Study:
         except (ValueError, OSError):
             study.tell(trial, state=states.FAIL)
             raise
-        shutil.rmtree(self.work / recipe.experiment / recipe.run_name, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
     def write(self) -> Path:
         """Write the study's file for the pages, and the best configuration as a recipe."""
@@ -247,8 +284,7 @@ class Pruning:
 
     def started(self, training: Training) -> None:
         """Report what a killed process had evaluated before."""
-        for row in read_epochs(training.folder):
-            self.trial.report(row["miou"], row["epoch"])
+        self.ask(lambda: report(self.trial, training.folder))
 
     def evaluated(self, training: Training, row: Mapping[str, Any]) -> None:
         """Report an epoch.
@@ -256,12 +292,40 @@ class Pruning:
         Raises:
             optuna.TrialPruned: where the study says that it is not worth going on.
         """
-        self.trial.report(row["miou"], row["epoch"])
-        if row["epoch"] < training.recipe.epochs and self.trial.should_prune():
+
+        def tell() -> bool:
+            self.trial.set_user_attr("seen", now())
+            if math.isfinite(row["miou"]):
+                self.trial.report(row["miou"], row["epoch"])
+            return row["epoch"] < training.recipe.epochs and self.trial.should_prune()
+
+        if self.ask(tell):
             raise optuna.TrialPruned
+
+    def ask(self, question: Callable[[], Any]) -> Any:
+        """Ask the storage; one that is away for a moment prunes nothing and stops nothing."""
+        try:
+            return question()
+        except Exception as error:  # whatever a database's driver answers
+            print(f"the study's storage: {first_line(error)}; the trial goes on", file=sys.stderr)
+            return None
 
     def ended(self, training: Training, record: Mapping[str, Any]) -> None:
         """Nothing more to tell."""
+
+
+def report(trial: "optuna.Trial", folder: Path) -> None:
+    """Report the evaluations of a run that the trial has not yet."""
+    known = trial.study.get_trials(deepcopy=False)[trial.number].intermediate_values
+    for row in read_epochs(folder):
+        if row["epoch"] not in known and math.isfinite(row["miou"]):
+            trial.report(row["miou"], row["epoch"])
+
+
+def first_line(error: BaseException) -> str:
+    """Return what a library says, without the advice that follows."""
+    text = str(getattr(error, "orig", None) or error).strip()
+    return text.splitlines()[0] if text else type(error).__name__
 
 
 def open_storage(url: str, journal: Path) -> Any:
@@ -280,11 +344,21 @@ def owner() -> str:
 
 
 def left_alone(trial: "optuna.trial.FrozenTrial") -> bool:
-    """Tell whether the process of this machine that ran a trial is gone."""
+    """Tell whether the process that ran a trial is gone; of another machine's, whether it was silent for half a day."""
     host, _, pid = str(trial.user_attrs.get("owner", "")).rpartition(":")
+    started = trial.datetime_start.astimezone(UTC) if trial.datetime_start else datetime.now(UTC)
     if not pid:  # killed between asking and signing, or about to sign
-        return trial.datetime_start is not None and (datetime.now() - trial.datetime_start).total_seconds() > 60
-    return host == socket.gethostname() and (pid == str(os.getpid()) or not Path(f"/proc/{pid}").exists())
+        return (datetime.now(UTC) - started).total_seconds() > SIGNING_S
+    if host != socket.gethostname():
+        seen = datetime.fromisoformat(trial.user_attrs.get("seen") or started.isoformat())
+        return (datetime.now(UTC) - seen).total_seconds() > SILENT_S
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OSError):  # somebody else's process
+        return False
+    return int(pid) == os.getpid()
 
 
 def describe(trial: "optuna.trial.FrozenTrial") -> dict[str, Any]:
@@ -295,10 +369,10 @@ def describe(trial: "optuna.trial.FrozenTrial") -> dict[str, Any]:
         "state": trial.state.name.lower(),
         "value": trial.value if trial.state == optuna.trial.TrialState.COMPLETE else None,
         "params": trial.params,
-        "epochs": list(trial.intermediate_values),
+        "epochs": list(trial.intermediate_values),  # evaluated ones
         "miou": list(trial.intermediate_values.values()),
         "started": trial.datetime_start and trial.datetime_start.astimezone(UTC).isoformat(timespec="seconds"),
-        "seconds": spent and round(spent, 1),
+        "seconds": None if spent is None else round(spent, 1),
         "message": trial.user_attrs.get("message", ""),
     }
 
@@ -379,10 +453,13 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, RunError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return 1
+    except ImportError as error:
+        print(f"error: {first_line(error)}; a database needs its driver, PostgreSQL psycopg2-binary", file=sys.stderr)
+        return 1
     except Exception as error:  # a database that is not there, as its driver says it
         if "sqlalchemy" not in type(error).__module__ and "optuna" not in type(error).__module__:
             raise
-        print(f"error: the study's storage: {explain(error)}", file=sys.stderr)
+        print(f"error: the study's storage: {first_line(error)}", file=sys.stderr)
         return 1
     return code
 

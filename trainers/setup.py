@@ -153,13 +153,15 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
 
 def describe_split(data: SegmentationData, recordings: tuple[str, ...]) -> dict[str, Any]:
     """Describe a split for the record."""
-    return {
+    image, mask = data[0]  # of the first; some data sets mix sizes
+    described = {
         "split": data.split,
         "recordings": list(recordings),
         "images": len(data),
-        "size_px": list(data[0][1].shape),  # of the first; some data sets mix sizes
+        "size_px": list(mask.shape),  # at which it is measured
         "fingerprint": data.fingerprint(),
     }
+    return described if image.shape[:2] == mask.shape else described | {"input_px": list(image.shape[:2])}
 
 
 def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, SegmentationData]:

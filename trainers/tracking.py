@@ -1,9 +1,14 @@
 """Trackers beside the run record: MLflow and TensorBoard. The record stays the truth; a tracker that fails stops nothing."""
 
+import fcntl
+import json
 import math
 import os
+import re
 import resource
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -17,7 +22,7 @@ from numpy.typing import NDArray
 from seglab.data.scenes import make_scene
 from seglab.images import blend
 from seglab.labels import space
-from seglab.runs import read_epochs
+from seglab.runs import check_name, read_epochs
 from trainers.evaluate import predict
 from trainers.loading import normalise
 
@@ -30,13 +35,17 @@ TENSORBOARD = Path("tensorboard")  # in the current folder, as MLflow's mlflow.d
 # Nobody's photos: CamVid and Cityscapes may not be passed on, and a tracker may be anybody's server.
 SCENES = (20_001, 20_002, 20_003)
 SCENE_SIZE = (192, 256)
+BEGIN_S, EPOCH_S, END_S = 120.0, 30.0, 600.0  # how long a tracker may take; the last one sends the weights
 
 
 class Sink(Protocol):
     """One tracker."""
 
-    def begin(self, name: str, record: Mapping[str, Any], epoch: int) -> int:
-        """Open the run, the earlier one where it was tracked before; return the last epoch that need not be sent."""
+    def begin(self, name: str, record: Mapping[str, Any], epoch: int | None) -> int:
+        """Open the run, the earlier one where it was tracked before; return the last epoch that need not be sent.
+
+        Epochs after ``epoch`` are trained again; none are with none.
+        """
 
     def metrics(self, epoch: int, values: Mapping[str, float], at: float) -> None:
         """Send the figures of an epoch; ``at`` in seconds since 1970."""
@@ -67,7 +76,8 @@ def parameters(record: Mapping[str, Any]) -> dict[str, str]:
         "data.train.fingerprint": (data.get("train") or {}).get("fingerprint"),
         "data.val.fingerprint": (data.get("val") or {}).get("fingerprint"),
     }
-    return {key: str(value)[:500] for key, value in parts.items() if value is not None}
+    texts = {key: json.dumps(value) if isinstance(value, (list, tuple)) else str(value) for key, value in parts.items()}
+    return {key: text[:500] for key, text in texts.items() if parts[key] is not None}
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -78,8 +88,14 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def label(record: Mapping[str, Any]) -> str:
-    """Return ``experiment/variant-seedN``, or ``experiment/variant`` of a published run."""
+    """Return ``experiment/variant-seedN``, or ``experiment/variant`` of a published run.
+
+    Raises:
+        ValueError: where a name could leave the folder that it names.
+    """
     seed = record.get("seed")
+    check_name(record["experiment"], "an experiment name")
+    check_name(record["variant"], "a variant name")
     return f"{record['experiment']}/{record['variant']}" + (f"-seed{seed}" if seed is not None else "")
 
 
@@ -91,21 +107,34 @@ class MlflowSink:
     """
 
     def __init__(self) -> None:
-        for name, value in (("MAX_RETRIES", "1"), ("TIMEOUT", "10")):  # a server that is down must not hold training up
-            os.environ.setdefault(f"MLFLOW_HTTP_REQUEST_{name}", value)
-        os.environ.setdefault("MLFLOW_ENABLE_ASYNC_LOGGING", "false")
+        # nothing is sent to anybody but the store, and a server that is down must not hold training up
+        for name, value in (
+            ("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1"),
+            ("MLFLOW_HTTP_REQUEST_TIMEOUT", "10"),
+            ("MLFLOW_HTTP_RESPECT_RETRY_AFTER_HEADER", "false"),
+            ("MLFLOW_ENABLE_ASYNC_LOGGING", "false"),
+            ("MLFLOW_DISABLE_TELEMETRY", "true"),
+        ):
+            os.environ.setdefault(name, value)
         try:
             import mlflow
         except ImportError:
             raise ValueError(MISSING.format("MLflow")) from None
-        self.client = mlflow.MlflowClient(
-            os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
-        )
-        self.entities = mlflow.entities
-        self.run_id, self.folder = "", Path()
+        self.mlflow: Any = mlflow
+        self.client: Any = None
+        self.run_id = ""
 
-    def begin(self, name: str, record: Mapping[str, Any], epoch: int) -> int:
+    def connect(self) -> None:
+        """Open the store, once."""
+        if self.client is None:
+            address = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path('mlflow.db').resolve()}"
+            with open(Path(tempfile.gettempdir()) / f"seglab-mlflow-{os.getuid()}.lock", "w") as file:
+                fcntl.flock(file, fcntl.LOCK_EX)  # two that create one store's tables at once would meet
+                self.client = self.mlflow.MlflowClient(address)
+
+    def begin(self, name: str, record: Mapping[str, Any], epoch: int | None) -> int:
         """Find the run by its name and start, or create it."""
+        self.connect()
         experiment = self.client.get_experiment_by_name(record["experiment"])
         at = experiment.experiment_id if experiment else self.client.create_experiment(record["experiment"])
         tags = {"seglab.run": name, "seglab.started": str(record.get("started") or record.get("imported") or "")}
@@ -124,15 +153,16 @@ class MlflowSink:
                 at, None if started is None else int(started * 1000), tags, name.split("/", 1)[1]
             )
             self.run_id, last = run.info.run_id, 0
-        values = parameters(record)
-        batch = [self.entities.Param(key, value) for key, value in values.items()]
+        batch = [self.mlflow.entities.Param(key, value) for key, value in parameters(record).items()]
         for part in range(0, len(batch), 100):
             self.client.log_batch(self.run_id, params=batch[part : part + 100])
         return last
 
     def metrics(self, epoch: int, values: Mapping[str, float], at: float) -> None:
         """Send an epoch in one batch."""
-        batch = [self.entities.Metric(_plain(key), value, int(at * 1000), epoch) for key, value in values.items()]
+        batch = [
+            self.mlflow.entities.Metric(_plain(key), value, int(at * 1000), epoch) for key, value in values.items()
+        ]
         self.client.log_batch(self.run_id, metrics=batch)
 
     def picture(self, name: str, epoch: int, pixels: NDArray[np.uint8]) -> None:
@@ -154,33 +184,29 @@ class MlflowSink:
 
 
 class TensorBoardSink:
-    """TensorBoard event files in ``tensorboard/<experiment>/<run>`` of the current folder.
-
-    Args:
-        anew: write the run's files anew instead of going on with them.
+    """TensorBoard event files in ``tensorboard/<experiment>/<run>/<start>`` of the current folder.
 
     Raises:
         ValueError: where TensorBoard is not installed.
     """
 
-    def __init__(self, anew: bool = False) -> None:
+    def __init__(self) -> None:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError:
             raise ValueError(MISSING.format("TensorBoard")) from None
-        self.open, self.anew = SummaryWriter, anew
+        self.open = SummaryWriter
 
-    def begin(self, name: str, record: Mapping[str, Any], epoch: int) -> int:
-        """Open the run's folder; what it has of later epochs is purged."""
-        folder = TENSORBOARD / name
-        if self.anew:
-            for old in folder.glob("events.out.tfevents.*"):
-                old.unlink()
-            epoch = 0
-        self.writer = self.open(str(folder), purge_step=epoch + 1 if epoch else None)
-        rows = "\n".join(f"| {key} | {value} |" for key, value in parameters(record).items())
-        self.writer.add_text("recipe", f"| key | value |\n|---|---|\n{rows}", 0)
-        return epoch
+    def begin(self, name: str, record: Mapping[str, Any], epoch: int | None) -> int:
+        """Open the folder of the run that started then; what it has of epochs after ``epoch`` is purged."""
+        started = re.sub(r"\D", "", str(record.get("started") or ""))[:14]
+        folder = TENSORBOARD / name / (started or "start-unknown")
+        last = last_step(folder)
+        self.writer = self.open(str(folder), purge_step=None if epoch is None or last <= epoch else epoch + 1)
+        if not last:
+            rows = "\n".join(f"| {key} | {value} |" for key, value in parameters(record).items())
+            self.writer.add_text("recipe", f"| key | value |\n|---|---|\n{rows}", 0)
+        return last if epoch is None else min(last, epoch)
 
     def metrics(self, epoch: int, values: Mapping[str, float], at: float) -> None:
         """Add a scalar for every figure."""
@@ -200,13 +226,24 @@ class TensorBoardSink:
         self.writer.close()
 
 
-def open_sink(name: str, anew: bool = False) -> Sink:
+def last_step(folder: Path) -> int:
+    """Return the last epoch of TensorBoard's files in a folder; 0 where there is none."""
+    if not folder.is_dir():
+        return 0
+    from tensorboard.backend.event_processing.event_accumulator import SCALARS, EventAccumulator
+
+    events = EventAccumulator(str(folder), {SCALARS: 0})
+    events.Reload()
+    return max((event.step for event in events.Scalars("miou")), default=0) if "miou" in events.Tags()[SCALARS] else 0
+
+
+def open_sink(name: str) -> Sink:
     """Open a tracker by its name.
 
     Raises:
         ValueError: where it is not installed.
     """
-    return MlflowSink() if name == "mlflow" else TensorBoardSink(anew)
+    return MlflowSink() if name == "mlflow" else TensorBoardSink()
 
 
 class Tracking:
@@ -217,17 +254,30 @@ class Tracking:
         self.alive, self.last = True, 0
         self.clock = (time.perf_counter(), time.process_time())
 
-    def _try(self, work: Callable[[], None]) -> None:
+    def _try(self, work: Callable[[], None], patience_s: float) -> None:
+        """Let the tracker work, but not for ever: a server may accept a connection and never answer."""
         if not self.alive:
             return
-        try:
-            work()
-        except Exception as error:  # whatever a server, a disk or a library answers
+        problem: list[BaseException] = []
+
+        def run() -> None:
+            try:
+                work()
+            except BaseException as error:  # whatever a server, a disk or a library answers
+                problem.append(error)
+
+        thread = threading.Thread(target=run, daemon=True, name=f"track-{self.name}")
+        thread.start()
+        thread.join(patience_s)
+        if thread.is_alive():
+            problem.append(TimeoutError(f"no answer for {patience_s:.0f} s"))
+        if problem:
             self.alive = False
-            lines = str(error).strip().splitlines()
+            lines = str(problem[0]).strip().splitlines()
             print(
-                f"tracking with {self.name} stopped ({type(error).__name__}: {lines[0][:200] if lines else 'no message'}); "
-                f"training goes on. Send the rest later: python -m trainers.export_results --to {self.name}",
+                f"tracking with {self.name} stopped ({type(problem[0]).__name__}: "
+                f"{lines[0][:200] if lines else 'no message'}); training goes on. "
+                f"Send the rest later: python -m trainers.export_results --to {self.name}",
                 file=sys.stderr,
             )
 
@@ -235,29 +285,30 @@ class Tracking:
         """Open the run, or the one that it goes on with."""
 
         def work() -> None:
-            record = training.record() | {"started": training.begun}
-            self.last = self.sink.begin(label(record), record, training.epoch)
+            self.last = self.sink.begin(label(training.opened), training.opened, training.epoch)
             for row in read_epochs(training.folder):  # what was evaluated while the tracker was away
                 if row["epoch"] > self.last:
                     self.sink.metrics(row["epoch"], figures(row), time.time())
 
-        self._try(work)
+        self._try(work, BEGIN_S)
 
     def evaluated(self, training: "Training", row: Mapping[str, Any]) -> None:
         """Send the epoch's figures, those of the machine, and now and then pictures."""
+        drawn = row["epoch"] % 10 == 0 or row["epoch"] == training.recipe.epochs
+        pictures = list(predictions(training)) if drawn and self.alive else []
+        values = figures(row) | self.system()
 
         def work() -> None:
             if row["epoch"] > self.last:
-                self.sink.metrics(row["epoch"], figures(row) | self.system(), time.time())
-            if row["epoch"] % 10 == 0 or row["epoch"] == training.recipe.epochs:
-                for name, pixels in predictions(training):
-                    self.sink.picture(name, row["epoch"], pixels)
+                self.sink.metrics(row["epoch"], values, time.time())
+            for name, pixels in pictures:
+                self.sink.picture(name, row["epoch"], pixels)
 
-        self._try(work)
+        self._try(work, EPOCH_S)
 
     def ended(self, training: "Training", record: Mapping[str, Any]) -> None:
         """Send what is kept, and how it ended."""
-        self._try(lambda: self.sink.end(training.folder, record))
+        self._try(lambda: self.sink.end(training.folder, record), END_S)
 
     def system(self) -> dict[str, float]:
         """Return what the machine did since the last call."""
@@ -290,7 +341,7 @@ def predictions(training: "Training") -> Iterable[tuple[str, NDArray[np.uint8]]]
 
 def push(sink: Sink, folder: Path, record: Mapping[str, Any]) -> int:
     """Send a run that exists to a tracker; return how many epochs were new to it."""
-    last, sent = sink.begin(label(record), record, 0), 0
+    last, sent = sink.begin(label(record), record, None), 0
     spent = _seconds(record.get("started")) or _seconds(record.get("finished")) or time.time()
     for row in read_epochs(folder):
         spent += float(row.get("seconds") or 0) + float(row.get("eval_seconds") or 0)

@@ -97,7 +97,7 @@ class Training:
         self.steps_per_epoch = len(self.samples) // recipe.batch_size
         self.epoch, self.best_miou, self.stale, self.plateau = 0, -1.0, 0, 1.0
         self.seconds: list[float] = []
-        self.begun = ""  # when the run first started, ISO 8601
+        self.opened: dict[str, Any] = {}  # the record, once it is open
         self.stopping = False  # asked to, by a signal
 
     # -- what is written -------------------------------------------------------------------------------------------
@@ -171,7 +171,7 @@ class Training:
                 return writer.record
             # SIGINT too: a shell starts background jobs with Ctrl-C ignored
             previous = {s: signal.signal(s, self._interrupt) for s in (signal.SIGTERM, signal.SIGINT)}
-            self.begun = writer.record["started"]
+            self.opened = writer.record
             try:
                 for watcher in self.watchers:
                     watcher.started(self)

@@ -7,6 +7,8 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
+from seglab.studies import PARAMETER
+
 # state -> colour, marker, words
 STATES = {
     "complete": ("#0072B2", "circle", "complete"),
@@ -24,7 +26,7 @@ def short(key: str) -> str:
 def name_of(key: str, space: Mapping[str, Any]) -> str:
     """Return what a parameter is called: a weight within a loss is the ``w`` of that loss."""
     text = (space.get(key) or {}).get("text")
-    return f"w in {text.replace('{}', 'w')}" if isinstance(text, str) and text else short(key)
+    return f"w in {text.replace('{}', 'w')}" if text else short(key)
 
 
 def history_figure(table: pd.DataFrame) -> go.Figure:
@@ -88,7 +90,7 @@ def parallel_figure(table: pd.DataFrame, space: Mapping[str, Any], ink: str) -> 
         ink: colour of the text, for the chart draws its own.
     """
     rows = table[table["miou"].notna()]
-    axes = [_axis(rows[key], name_of(key, space), bool((space[key] or {}).get("log"))) for key in space]
+    axes = [_axis(rows[PARAMETER + key], name_of(key, space), space[key].get("log") is True) for key in space]
     axes.append(dict(label="mIoU (%)", values=rows["miou"] * 100))
     figure = go.Figure(
         go.Parcoords(
@@ -107,11 +109,12 @@ def parallel_figure(table: pd.DataFrame, space: Mapping[str, Any], ink: str) -> 
 
 def _axis(values: "pd.Series[Any]", label: str, log: bool) -> dict[str, Any]:
     """Return one axis: numbers as they are, logarithms with plain ticks, and names at whole places."""
-    if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
+    numeric = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    if not numeric or values.isna().any():
         names = sorted({str(value) for value in values})
         places = [names.index(str(value)) for value in values]
         return dict(label=label, values=places, tickvals=list(range(len(names))), ticktext=names)
-    if not log:
+    if not log or bool((values <= 0).any()):
         return dict(label=label, values=values)
     powers = np.log10(values.to_numpy(float))
     ticks = [k * 10.0**p for p in range(int(np.floor(powers.min())), int(np.ceil(powers.max())) + 1) for k in (1, 2, 5)]

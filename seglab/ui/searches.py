@@ -1,19 +1,22 @@
 """Searches of hyper-parameters: their history, what mattered, and every configuration that was tried."""
 
+import math
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
+from pandas.api.types import is_numeric_dtype as is_number
 
 from seglab import run_tables
 from seglab import runs as records
 from seglab.figures.searches import history_figure, importance_figure, name_of, parallel_figure
-from seglab.run_diff import clean
+from seglab.run_diff import at, clean
 from seglab.runs import RunError
-from seglab.studies import SUFFIX, find_studies, read_study, trials_table
+from seglab.studies import PARAMETER, SUFFIX, find_studies, read_study, trials_table
 from seglab.ui.results import plain
 
+BEST = 0.1  # share of the complete trials that PED-ANOVA takes for good ones; two at least
 FEW = 20  # complete trials below which an importance says little
 
 
@@ -38,7 +41,7 @@ def searches() -> None:
         list(studies),
         key="search",
         bind="query-params",
-        format_func=lambda key: clean(f"{studies[key]['experiment']}: {studies[key]['title']}"),
+        format_func=lambda key: clean(f"{key}: {studies[key]['title']}"),
     )
     show(studies[name], records.RESULTS / name)
 
@@ -72,13 +75,13 @@ def show(study: dict[str, Any], path: Path) -> None:
 def _origin(study: dict[str, Any]) -> str:
     """Return where a study comes from, in one line."""
     environment, trial = study["environment"], study["trial"]
-    data = ((environment.get("data") or {}).get("train") or {}, (environment.get("data") or {}).get("val") or {})
-    parts = [
-        f"{study['sampler'].upper() if study['sampler'] == 'tpe' else study['sampler']} sampler, pruner: {study['pruner']}"
-    ]
-    if all(isinstance(split, dict) and split.get("images") for split in data):
-        left_out = ", ".join(map(str, data[1].get("recordings") or [])) or data[1].get("split")
-        parts.append(f"{data[0]['images']} images to learn, {data[1]['images']} of {left_out} to judge")
+    sampler = "TPE" if study["sampler"] == "tpe" else study["sampler"]
+    parts = [f"{sampler} sampler, pruner: {study['pruner']}"]
+    learned, judged = (at(environment, f"data.{split}.images") for split in ("train", "val"))
+    if isinstance(learned, int) and isinstance(judged, int):
+        recordings = at(environment, "data.val.recordings")
+        left_out = ", ".join(map(str, recordings)) if isinstance(recordings, list) else ""
+        parts.append(f"{learned} images to learn, {judged} of {left_out or at(environment, 'data.val.split')} to judge")
     if isinstance(trial.get("epochs"), int):
         parts.append(f"{trial['epochs']} epochs a trial")
     parts.append(f"{environment.get('device', 'unknown machine')}, commit {str(environment.get('git_commit'))[:7]}")
@@ -111,14 +114,19 @@ def _importance(study: dict[str, Any], complete: int) -> None:
         st.info("Importance needs at least four complete trials.")
         return
     st.plotly_chart(importance_figure(study["importance"], study["space"]), key="search-importance")
-    few = f" From {complete} complete trials: a hint, no finding." if complete < FEW else ""
-    st.caption(f"PED-ANOVA: what separates the better trials from the rest.{few}")
+    few = " So few are a hint, no finding." if complete < FEW else ""
+    best = max(2, math.ceil(complete * BEST))
+    st.caption(
+        f"PED-ANOVA: what sets the best {best} of {complete} complete trials apart; pruned ones are not counted.{few}"
+    )
 
 
 def _table(study: dict[str, Any], table: pd.DataFrame) -> None:
     shown = table.assign(miou=table["miou"] * 100).drop(columns="best").rename(columns={"miou": "mIoU (%)"})
-    shown = shown.rename(columns={key: name_of(key, study["space"]) for key in study["space"]})
-    numbers = {name: st.column_config.NumberColumn(format="%.4g") for name in shown.columns[2:]}
+    shown.columns = unique([name_of(name.removeprefix(PARAMETER), study["space"]) for name in shown.columns])
+    numbers = {
+        name: st.column_config.NumberColumn(format="%.4g") for name in shown.columns[2:] if is_number(shown[name])
+    }
     st.dataframe(
         shown, hide_index=True, width="stretch", column_config=numbers, height="content" if len(shown) < 12 else 420
     )
@@ -136,3 +144,8 @@ def _table(study: dict[str, Any], table: pd.DataFrame) -> None:
 
 def _number(value: Any) -> str:
     return f"{value:.3g}" if isinstance(value, float) else plain(str(value))
+
+
+def unique(names: list[str]) -> list[str]:
+    """Return names of which none comes twice: a later one gets its number."""
+    return [name if name not in names[:i] else f"{name} ({i})" for i, name in enumerate(names)]

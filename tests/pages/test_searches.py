@@ -27,7 +27,7 @@ def test_a_search_shows_its_trials_its_best_and_where_it_comes_from(open_in: Ope
     assert "trial 4** with mIoU **40.0 %**" in text
     assert "300 images to learn, 50 of 0006R0 to judge" in text
     assert "commit abcdef1" in text
-    assert "From 4 complete trials: a hint, no finding" in text
+    assert "what sets the best 2 of 4 complete trials apart; pruned ones are not counted. So few are a hint" in text
     assert len(page.get("plotly_chart")) == 3
     assert page.dataframe[0].value["mIoU (%)"].tolist()[:2] == [20, 35]
     assert not page.error
@@ -36,7 +36,7 @@ def test_a_search_shows_its_trials_its_best_and_where_it_comes_from(open_in: Ope
 def test_one_of_several_searches_comes_from_the_link(open_in: OpenPage, tmp_path: Path) -> None:
     write(tmp_path)
     write(tmp_path, "w", title="Another")
-    page = open_in(tmp_path, tab="Searches", search="exp: Another")
+    page = open_in(tmp_path, tab="Searches", search="exp/w: Another")
     assert page.selectbox(key="search").value == "exp/w"
 
 
@@ -66,3 +66,14 @@ def test_words_of_a_study_are_shown_as_text(open_in: OpenPage, tmp_path: Path) -
     page = open_in(tmp_path, tab="Searches")
     assert not any("![x](" in element.value for element in [*page.markdown, *page.caption])
     assert not page.error
+    hostile = {HOSTILE[:90]: {"text": HOSTILE[:90]}, "miou": {"log": True}, "number": {}}
+    values = [{HOSTILE[:90]: HOSTILE, "miou": 0, "number": n} for n in range(6)]
+    trials = [one | {"params": params} for one, params in zip(study_values()["trials"], values, strict=True)]
+    split = {"images": 4, "recordings": 5}
+    for environment in ({"data": "x"}, {"data": {"train": 5}}, {"data": {"train": split, "val": split}}):
+        changes = {"importance": {HOSTILE[:90]: 1}, "environment": environment, "trial": {"epochs": HOSTILE}}
+        write(tmp_path, space=hostile, trials=trials, **changes)
+        page = open_in(tmp_path, tab="Searches")
+        assert not any("![x](" in element.value for element in [*page.markdown, *page.caption])
+        assert not page.error
+        assert not page.exception

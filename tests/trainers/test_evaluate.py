@@ -11,12 +11,15 @@ import torch
 
 from seglab import metrics
 from seglab.checkpoints import load_run
+from seglab.data import Subset
 from seglab.data.camvid import CamVid
 from seglab.labels import space
 from seglab.models import build
 from seglab.runs import read_counts, read_epochs
 from tests import tiny
+from trainers import explain
 from trainers.evaluate import main, measure, predict
+from trainers.loading import normalise
 from trainers.train import train
 
 
@@ -105,3 +108,38 @@ def test_a_query_models_labels_are_those_of_its_scores() -> None:
         labels = predict(model, torch.randn(1, 3, 65, 97))
     assert labels.shape == (1, 65, 97)
     assert labels.max() < 11
+
+
+def test_full_masks_are_scored_with_enlarged_answers_and_a_part_of_val_is_found_again(
+    camvid: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = {"size_px": [32, 48], "crop_px": [0, 0], "full_masks": True, "train_images": 4, "val_images": 2}
+    recipe = tiny.recipe(epochs=1, data=options)
+    record = train(recipe, camvid, tmp_path, progress=False)
+    assert record["data"]["train"]["images"] == 4
+    assert (record["data"]["val"]["size_px"], record["data"]["val"]["input_px"]) == ([64, 96], [32, 48])
+    folder = tmp_path / "tiny" / recipe.run_name
+    counts = read_counts(folder)
+    assert len(counts["stems"]) == 2
+    labelled = sum((mask != 255).sum() for _, mask in (CamVid(camvid, "val")[i] for i in (0, 2)))
+    assert counts["e1/confusion"].sum() == labelled, "every labelled pixel of the masks' own size"
+    image, mask = CamVid(camvid, "val")[0]
+    small = cv2.resize(image, (48, 32), interpolation=cv2.INTER_AREA)
+    with torch.inference_mode():
+        logits = load_run(folder)(normalise(torch.from_numpy(small)[None]))
+    large = torch.nn.functional.interpolate(logits, size=(64, 96), mode="bilinear", align_corners=False)
+    expected = metrics.count_image(large.argmax(1)[0].numpy().astype(np.uint8), mask, 11)
+    np.testing.assert_array_equal(counts["e1/confusion"][0], expected["confusion"])
+    assert main([str(folder), "--data", str(camvid)]) == 0
+    assert f"recorded {record['metrics']['miou']:.6f}"[:14] in " ".join(capsys.readouterr().out.split())
+    assert explain.main([str(folder), "--data", str(camvid)]) == 1
+    assert "its masks are larger than its images" in capsys.readouterr().err
+
+
+def test_a_part_of_a_split_is_spread_over_it_and_has_a_fingerprint_of_its_own(camvid: Path) -> None:
+    whole = CamVid(camvid, "train")
+    part = Subset(whole, 3)
+    assert part.stems == [whole.stems[i] for i in part.kept] == [whole.stems[i] for i in (0, 2, 5)]
+    np.testing.assert_array_equal(part[2][0], whole[5][0])
+    assert len({whole.fingerprint(), part.fingerprint(), Subset(whole, 2).fingerprint()}) == 3
+    assert Subset(whole, 99).stems == whole.stems

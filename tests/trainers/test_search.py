@@ -217,7 +217,8 @@ def test_the_random_search_is_ten_configurations_of_ten_epochs_for_each_model(tm
     studies = open_studies(RECIPES / "camvid-search-random.yaml", [], tmp_path, tmp_path, "")
     assert [s.base.model.key for s in studies] == ["deeplabv3plus", "mask2former"]
     for study in studies:
-        recipe = study.recipe_of({"lr": 1e-3, "weight_decay": 1e-2})
+        recipe = study.recipe_of({"lr": 1e-3, "weight_decay": 1e-2}, 7)
+        assert recipe.variant == f"{study.base.variant}-t7"
         assert (study.search.sampler, study.search.trials, recipe.epochs) == ("random", 10, 10)
         assert (recipe.data.train_images, recipe.data.val_images) == (300, 50)
 
@@ -233,6 +234,7 @@ def test_the_random_search_is_ten_configurations_of_ten_epochs_for_each_model(tm
         ({"sampler": "grid"}, "expected search.sampler out of random, tpe"),
         ({"patience": 3}, "unknown key search.patience"),
         ({"space": {"loss": {"choices": ["ce", "dice"]}}, "trial": {"epochs": 0}}, "expected epochs of 1 or more"),
+        ({"space": {"optimizer": {"choices": ["adam", "lion"]}}}, "expected optimizer out of adamw, adam, sgd"),
     ],
 )
 def test_what_cannot_be_searched_is_said_in_one_sentence(
@@ -267,8 +269,72 @@ def test_a_database_that_is_not_there_is_said_in_one_sentence(
     words = [str(write(tmp_path)), "--data", str(tmp_path), "--results", str(tmp_path), "--storage", storage]
     assert main(words) == 1
     said = capsys.readouterr().err
-    assert said.startswith("error: the study's storage: ")
+    assert "unable to open database file" in said
     assert said.count("\n") == 1
+
+
+def test_a_database_without_its_driver_names_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [str(write(tmp_path)), "--data", str(tmp_path), "--results", str(tmp_path)]
+    assert main([*words, "--storage", "postgresql://user@host/optuna"]) == 1
+    said = capsys.readouterr().err
+    assert "a database needs its driver, PostgreSQL psycopg2-binary" in said
+    assert said.count("\n") == 1
+
+
+def test_a_study_of_another_space_or_other_trials_is_not_gone_on_with(tmp_path: Path) -> None:
+    open_one(tmp_path)
+    open_one(tmp_path, trials=30)
+    for changes in ({"trial": {"epochs": 2}}, {"space": {"lr": {"low": 1e-4, "high": 1e-3}}}):
+        with pytest.raises(ValueError, match=r"was begun with another (epochs|space); choose another variant"):
+            open_one(tmp_path, **changes)
+
+
+def test_equal_configurations_have_folders_of_their_own(tmp_path: Path) -> None:
+    study = open_one(tmp_path, space={"optimizer": {"choices": ["adam"]}}, trials=2)
+    trials = []
+    for _ in range(2):
+        trial = study.ask()
+        assert trial is not None
+        trials.append(study.recipe_of(trial.params, trial.number).run_name)
+        study.load().tell(trial.number, 0.5)
+    assert len(set(trials)) == 2
+
+
+def test_a_configuration_that_kills_its_process_is_given_up_after_two_attempts(tmp_path: Path) -> None:
+    study = open_one(tmp_path, trials=1)
+    asked = [study.ask() for _ in range(3)]  # each finds the one before left alone: this process "runs" it no more
+    assert [trial is not None for trial in asked] == [True, True, True]
+    first, again, other = (trial.params for trial in asked if trial)
+    assert first == again != other
+
+
+def test_a_storage_that_is_away_for_a_moment_stops_no_trial(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretend(monkeypatch, lambda _: [0.1, 0.5])
+
+    def away(*_: Any, **__: Any) -> None:
+        raise ConnectionError("server closed the connection\nmore")
+
+    monkeypatch.setattr(optuna.Trial, "report", away)
+    study = open_one(tmp_path, trials=1)
+    assert work_through(study) == 0
+    assert "server closed the connection; the trial goes on" in capsys.readouterr().err
+    assert read_study(study.folder / "deeplabv3plus.study.json")["trials"][0]["value"] == 0.5
+
+
+def test_a_full_disk_is_no_fault_of_the_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        try:
+            raise OSError(28, "No space left on device")
+        except OSError as error:
+            raise TrainingError("the disk is full") from error
+
+    monkeypatch.setattr(module, "train", full)
+    study = open_one(tmp_path, trials=2)
+    with pytest.raises(TrainingError, match="disk is full"):
+        work_through(study)
+    assert [t.state.name for t in study.load().trials] == ["RUNNING"]
 
 
 def test_without_optuna_the_command_says_how_to_add_it(

@@ -1,5 +1,6 @@
 """Trackers get what the record has, go on with a resumed run, and never stop a training."""
 
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from seglab.runs import RunWriter, read_epochs
 from tests import tiny
 from tests.training import NAME, THREE, Killed, once, record_of
-from trainers import export_results
+from trainers import export_results, tracking
 from trainers.tracking import SCENE_SIZE, MlflowSink, Tracking, figures, open_sink, push
 from trainers.train import main, train
 
@@ -128,6 +129,58 @@ def test_a_server_that_does_not_answer_is_given_up(
     assert "tracking with mlflow stopped" in capsys.readouterr().err
 
 
+def test_a_server_that_accepts_and_stays_silent_is_given_up(
+    camvid: Path, here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(tracking, "BEGIN_S", 0.5)
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert run(camvid, here, Tracking("mlflow"))["status"] == "finished"
+    assert "tracking with mlflow stopped (TimeoutError" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["mlflow", "tensorboard"])
+def test_what_a_tracker_missed_is_sent_when_it_is_back(
+    camvid: Path, here: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    with monkeypatch.context() as patch:
+        once(patch, RunWriter, "append_epoch", after, 3)
+        with pytest.raises(Killed):
+            run(camvid, here)
+    run(camvid, here, Tracking(name))
+    if name == "mlflow":
+        client, (one,) = tracked()
+        assert [m.step for m in client.get_metric_history(one.info.run_id, "miou")] == [1, 2, 3]
+    else:
+        assert [e.step for e in events(here / "tensorboard" / NAME).Scalars("miou")] == [1, 2, 3]
+
+
+def test_a_fresh_run_of_the_same_name_has_a_curve_of_its_own(camvid: Path, here: Path) -> None:
+    for start in ("2026-01-01T00:00:00+00:00", "2026-01-02T00:00:00+00:00"):
+        sink = open_sink("tensorboard")
+        assert sink.begin("exp/v-seed1", {"started": start}, 0) == 0
+        sink.metrics(1, {"miou": 0.5}, 0.0)
+    assert len(list((here / "tensorboard/exp/v-seed1").iterdir())) == 2
+
+
+def test_a_record_cannot_send_a_tracker_out_of_its_folder(here: Path) -> None:
+    for names in ({"experiment": "../../x", "variant": "v"}, {"experiment": "e", "variant": "/tmp/x"}):
+        with pytest.raises(ValueError, match="expected"):
+            push(open_sink("tensorboard"), here, names | {"seed": 1})
+    assert not list(here.iterdir())
+
+
+def test_a_run_that_is_being_trained_is_left_to_its_trainer(
+    here: Path, reference: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(export_results, "is_locked", lambda folder: True)
+    assert export_results.main(["--to", "mlflow", str(reference)]) == 0
+    assert "is being trained" in capsys.readouterr().out
+    assert not (here / "mlflow.db").exists()
+
+
 def test_a_failed_run_is_tracked_as_failed(camvid: Path, here: Path) -> None:
     recipe = tiny.recipe(lr=1e30, clip_norm=0.0, warmup_epochs=0.0)
     with pytest.raises(ValueError, match="not finite"):
@@ -136,7 +189,8 @@ def test_a_failed_run_is_tracked_as_failed(camvid: Path, here: Path) -> None:
 
 
 def events(folder: Path) -> EventAccumulator:
-    accumulator = EventAccumulator(str(folder))
+    (one,) = folder.iterdir()  # named by the run's start
+    accumulator = EventAccumulator(str(one))
     accumulator.Reload()
     return accumulator
 
@@ -160,9 +214,9 @@ def test_tensorboard_has_every_metric_of_every_epoch_and_pictures(
 
 def test_pictures_are_of_our_own_scenes_only(camvid: Path, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
-    tracking = Tracking("tensorboard")
-    monkeypatch.setattr(tracking.sink, "picture", lambda name, epoch, pixels: seen.append(pixels))
-    run(camvid, here, tracking)
+    watcher = Tracking("tensorboard")
+    monkeypatch.setattr(watcher.sink, "picture", lambda name, epoch, pixels: seen.append(pixels))
+    run(camvid, here, watcher)
     from seglab.data.scenes import make_scene
     from trainers.tracking import SCENES
 
@@ -206,7 +260,6 @@ def test_the_projects_own_results_can_be_written(here: Path) -> None:
     ("words", "message"),
     [
         (["--to", "csv", "nowhere"], "found no run.json"),
-        (["--to", "mlflow", "--out", "x", "."], "found no run.json"),
     ],
 )
 def test_what_cannot_be_exported_is_said(
