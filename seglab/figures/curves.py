@@ -116,6 +116,7 @@ def _add_band(figure: go.Figure, curves: Curves, values: NDArray[np.float64], co
     figure.add_scatter(
         x=np.concatenate([x, x[::-1]]),
         y=np.concatenate([high, low[::-1]]) * 100,
+        mode="lines",  # few points would get dots
         fill="toself",
         fillcolor=_faint(colour, 0.16),
         line=dict(width=0),
