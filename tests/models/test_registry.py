@@ -90,6 +90,9 @@ def test_every_size_builds_without_memory_and_has_the_published_number_of_parame
     low, high = PUBLISHED_M.get((key, size), (3.0, 6.0))  # bundled ones are small
     assert low < num_parameters(model) / 1e6 < high
     assert all(p.is_meta for p in model.parameters() if p.numel() > 1_000_000)
+    if model.output == "dense":
+        with torch.device("meta"), torch.inference_mode():
+            assert model.eval()(torch.empty(2, 3, 65, 97)).shape == (2, 19, 65, 97)
 
 
 @pytest.mark.parametrize(("key", "size"), DENSE)
