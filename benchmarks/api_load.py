@@ -22,7 +22,7 @@ import requests
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from seglab.samples import FOLDER
+from seglab.predict.samples import FOLDER
 
 PHOTO = (FOLDER / "clear.jpg").read_bytes()
 GROWTH = 1.1

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from seglab.data.scenes import make_scene
 from seglab.images import MAX_BYTES, encode_jpeg
-from seglab.runs import RESULTS
+from seglab.records.store import RESULTS
 from tests.browser.server import open_browser, serve, upload, wait_for_panels
 
 IDLE_LIMIT_MIB = 2048

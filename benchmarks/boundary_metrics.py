@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, binary_erosion, generate_binary_structure
 
 from benchmarks.distance_maps import NUM_CLASSES, label_map, timed_ms
-from seglab import metrics
 from seglab.labels import VOID
+from seglab.measure import boundary
 
 AIM = 25
 SMALL, LARGE = np.ones((3, 3), bool), np.ones((7, 7), bool)
@@ -78,7 +78,7 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=5, help="passes of ours; SciPy has one")
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    pairs = (("boundary F1", f1_by_scipy, metrics.boundary_f1), ("trimap IoU", trimap_by_scipy, metrics.trimap_iou))
+    pairs = (("boundary F1", f1_by_scipy, boundary.boundary_f1), ("trimap IoU", trimap_by_scipy, boundary.trimap_iou))
     total = {name: np.zeros(2) for name, _, _ in pairs}
     for seed in range(args.images):
         target = label_map(seed)

@@ -15,12 +15,13 @@ import numpy as np
 import torch
 
 from benchmarks.distance_maps import timed_ms
-from seglab.cam import METHODS, Explainer, Map, as_image, class_mean
-from seglab.checkpoints import load_run
+from seglab.explain.gradcam import METHODS, Explainer, Map, as_image, class_mean
 from seglab.models import spec
-from seglab.runs import RESULTS, bundled_runs
-from seglab.samples import load_sample
-from seglab.scores import shrink_to_work
+from seglab.predict.networks import load_run
+from seglab.predict.samples import load_sample
+from seglab.predict.scores import shrink_to_work
+from seglab.predict.shelf import bundled_runs
+from seglab.records.store import RESULTS
 
 AIM, TOLERANCE, LEAST_CLASSES = 2, 1e-5, 8
 

@@ -14,8 +14,10 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from seglab.data.scenes import make_scene
-from seglab.inference import Segmenter
-from seglab.runs import RESULTS, bundled_runs
+from seglab.predict.segmenter import Segmenter
+from seglab.predict.shelf import bundled_runs
+from seglab.predict.sources import open_model
+from seglab.records.store import RESULTS
 
 
 def median_ms(model: Segmenter, pixels: np.ndarray, repeats: int) -> tuple[float, np.ndarray]:
@@ -39,8 +41,8 @@ def main() -> int:
     )
     totals, worst = [0.0, 0.0], 1.0
     for key, run in runs.items():
-        eager_ms, reference = median_ms(Segmenter(run.folder, engine="torch"), pixels, args.repeats)
-        fast = Segmenter(run.folder)
+        eager_ms, reference = median_ms(Segmenter(open_model(run.folder), engine="torch"), pixels, args.repeats)
+        fast = Segmenter(open_model(run.folder))
         ours_ms, labels = median_ms(fast, pixels, args.repeats)
         agree = float((labels == reference).mean())
         worst = min(worst, agree)

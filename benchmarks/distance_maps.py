@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 
 from seglab.data.scenes import make_scene
-from seglab.distance import signed_distance_maps
 from seglab.labels import VOID
-from trainers.recipe import RECIPES, load_grid
+from seglab.losses.distance import signed_distance_maps
+from trainers.training.recipe import RECIPES, load_grid
 
 NUM_CLASSES = 19
 ADDED = (11, 12, 13, 14, 15, 16)  # ids 17 and 18 stay absent
@@ -37,7 +37,7 @@ AIM = 20
 FIRST_CALL = """
 import time
 import numpy as np
-from seglab.distance import signed_distance_maps
+from seglab.losses.distance import signed_distance_maps
 start = time.process_time()
 signed_distance_maps(np.eye(4, dtype=np.uint8), 2)
 print(time.process_time() - start)

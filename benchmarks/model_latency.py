@@ -9,8 +9,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from seglab.latency import measure, write_stored
-from seglab.runs import RESULTS, bundled_runs
+from seglab.predict.latency import measure, write_stored
+from seglab.predict.shelf import bundled_runs
+from seglab.records.store import RESULTS
 
 
 def main() -> int:

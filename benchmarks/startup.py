@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from playwright.sync_api import Browser, Page
 
-from seglab.runs import RESULTS
+from seglab.records.store import RESULTS
 from tests.browser.server import APP, open_browser, serve, wait_for_panels
 
 EMPTY = 'import streamlit as st\n\nst.write("An empty app.")\n'

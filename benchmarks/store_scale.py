@@ -29,7 +29,8 @@ TIMED = """
 import sys, time
 from pathlib import Path
 import pandas, pyarrow.parquet
-from seglab.runs import RunStore, read_epochs
+from seglab.records.store import RunStore
+from seglab.records.runs import read_epochs
 root, experiment = Path(sys.argv[1]), sys.argv[2]
 start = time.perf_counter()
 {work}

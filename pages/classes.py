@@ -1,6 +1,7 @@
 """Which classes pay for it?"""
 
-from seglab.ui import class_tabs, classes, page, results
+from seglab.ui import page, results
+from seglab.ui.classes import choices, tabs
 
 page.begin(
     "Which classes pay for it?",
@@ -10,6 +11,6 @@ runs = results.all_runs()
 if results.sound(runs).empty:
     results.damaged(runs)
     results.nothing("no run with figures per class")
-view = classes.controls(results.sound(runs))
-class_tabs.answer(view)
+view = choices.controls(results.sound(runs))
+tabs.answer(view)
 results.damaged(runs)

@@ -1,13 +1,14 @@
 """What does each model see in my photo?"""
 
-from seglab.ui import compare, compare_tabs, page, photos
+from seglab.ui import models, page, photos, workbench
+from seglab.ui.compare import panels, tabs
 
 page.begin("What does each model see in your photo?")
-if not compare.bundled_models():
-    compare.nothing()
+if not models.offered():
+    models.nothing()
 
 chosen_photo, *other_photos = photos.picker()
-chosen = compare.settings()
-answers = compare.results(chosen_photo, chosen)
-compare_tabs.tabs(chosen_photo, other_photos, chosen, answers)
-compare.workbench().warm_up()
+chosen = panels.settings()
+answers = panels.results(chosen_photo, chosen)
+tabs.tabs(chosen_photo, other_photos, chosen, answers)
+workbench.workbench().warm_up()

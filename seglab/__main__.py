@@ -14,7 +14,9 @@ from typing import Any
 from tqdm import tqdm
 
 from seglab.labels import SPACES
-from seglab.runs import COMPARED, EXPERIMENT, RESULTS, RunError, bundled_runs, write_atomic
+from seglab.predict.shelf import bundled_models, bundled_runs
+from seglab.records.files import RunError, write_atomic
+from seglab.records.store import RESULTS
 
 
 def unique_stems(names: Sequence[str]) -> list[str]:
@@ -45,30 +47,25 @@ def load_segmenters(extra: Sequence[str], only: Sequence[str], engine: str, resu
     Raises:
         ValueError: where a model cannot be loaded, or none is left.
     """
-    from seglab.inference import Segmenter
+    from seglab.predict.segmenter import Segmenter
+    from seglab.predict.sources import open_model
 
-    runs = bundled_runs(results)
-    only = only or [key for key in runs if key in COMPARED]
-    if unknown := [key for key in only if key not in runs]:
-        raise ValueError(f"expected --only out of {', '.join(runs) or 'no trained model'}, got {', '.join(unknown)}")
-    models: dict[str, Any] = {
-        key: Segmenter(run.folder, engine=engine)  # type: ignore[arg-type]
-        for key, run in runs.items()
-        if key in only
-    }
+    bundled = {model.key: model for model in bundled_models(results)}
+    only = only or [key for key, model in bundled.items() if model.shown]
+    if unknown := [key for key in only if key not in bundled]:
+        raise ValueError(f"expected --only out of {', '.join(bundled) or 'no trained model'}, got {', '.join(unknown)}")
+    chosen = {key: model for key, model in bundled.items() if key in only}
     for source in extra:
-        own = Segmenter(source, engine=engine)  # type: ignore[arg-type]
-        name = unique_stems([*models, Path(source).name])[-1]
-        models[name] = own
-    if not models:
-        raise ValueError(f"no trained model in results/{EXPERIMENT}; train one (README, 'Train') or give --model RUN")
-    return models
+        chosen[unique_stems([*chosen, Path(source).name])[-1]] = open_model(source)
+    if not chosen:
+        raise ValueError("no trained model on the shelf; train one (docs/training.md) or give --model RUN")
+    return {name: Segmenter(model, engine=engine) for name, model in chosen.items()}  # type: ignore[arg-type]
 
 
 def compare(args: argparse.Namespace) -> int:
     """Segment photos with every model and write masks, overlays and ``summary.json``."""
-    from seglab.comparison import mask_files, summary_row
     from seglab.images import ImageError, open_photo
+    from seglab.predict.files import mask_files, summary_row
 
     models = load_segmenters(args.model, args.only, args.engine)
     space_key = args.label_space or default_space(models)
@@ -91,7 +88,7 @@ def compare(args: argparse.Namespace) -> int:
                 prediction = model.predict(photo.pixels, space_key, args.detail)
                 for name, data in mask_files(stem, key, photo.pixels, prediction).items():
                     write_atomic(out / name, data)
-                rows.append(summary_row(path, key, model.run_name, prediction, photo.decode_ms))
+                rows.append(summary_row(path, key, model.model.facts.origin, prediction, photo.decode_ms))
             except (ValueError, RuntimeError, MemoryError) as error:
                 failed += 1
                 reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
@@ -162,7 +159,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def precompute(args: argparse.Namespace) -> int:
     """Segment the samples with every bundled model and store the answers beside the weights' hashes."""
-    from seglab.samples import make_samples, precompute_samples
+    from seglab.predict.samples import make_samples, precompute_samples
 
     if args.redraw:
         make_samples()
@@ -181,9 +178,10 @@ def serve(args: argparse.Namespace) -> int:
 
 def export_run(args: argparse.Namespace) -> int:
     """Write a run's model for another runtime."""
-    from seglab.export import export
+    from seglab.predict.export import export
+    from seglab.predict.sources import open_model
 
-    made = export(args.run_folder, args.to, args.out)
+    made = export(open_model(args.run_folder), args.to, args.out)
     size = "{}x{} px only".format(*made.size_px[::-1]) if made.size_px else "any multiple of 32 px"
     print(f"{made.equal_frac:.3%} of the labels equal torch's, at least ({made.runtime}, sample scenes); takes {size}")
     for file in made.files:
@@ -193,11 +191,11 @@ def export_run(args: argparse.Namespace) -> int:
 
 def print_models_table(args: argparse.Namespace) -> int:
     """Print the table of bundled models; with ``--write`` put it into the README."""
-    from seglab.tables import models_table, write_readme
+    from seglab.evidence.runs.models_table import models_table, write_readme
 
     runs = list(bundled_runs(RESULTS).values())
     if not runs:
-        raise ValueError(f"no finished run with weights in results/{EXPERIMENT}")
+        raise ValueError("no finished run with weights of a bundled model")
     table = models_table(runs)
     print(table)
     if args.write:

@@ -28,11 +28,11 @@ from seglab import api_work as work
 from seglab.api_metrics import Metrics
 from seglab.api_models import Loader, Models, OwnModels
 from seglab.api_schema import Answer, BatchItem, Corrupted, ModelInfo, Problem, Ready
-from seglab.corruptions import CORRUPTIONS, Severity
+from seglab.data.corruptions import CORRUPTIONS, Severity
 from seglab.guards import Guard, Places, problem, read_settings, too_large
 from seglab.images import MAX_BYTES, ImageError, open_photo
 from seglab.labels import SPACES, SpaceKey, rolls_up
-from seglab.runs import Run
+from seglab.records.runs import Run
 
 MAX_BATCH = 16
 MAX_SAMPLES = 30

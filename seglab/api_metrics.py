@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Scope
 
 from seglab.guards import Places
-from seglab.runs import Run
+from seglab.records.runs import Run
 
 
 class _Loaded(Protocol):

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from seglab.runs import Run, bundled_runs
+from seglab.predict.shelf import bundled_runs
+from seglab.predict.sources import open_model
+from seglab.records.runs import Run
 
 if TYPE_CHECKING:
-    from seglab.inference import Segmenter
+    from seglab.predict.segmenter import Segmenter
 
 
 class Models(Protocol):
@@ -40,10 +42,10 @@ class OwnModels:
 
     def segmenter(self, key: str) -> "Segmenter":
         """Return a model, loaded where it is not yet."""
-        from seglab.inference import Segmenter
+        from seglab.predict.segmenter import Segmenter
 
         if key not in self._loaded:
-            self._loaded[key] = Segmenter(self.offered()[key].folder)
+            self._loaded[key] = Segmenter(open_model(self.offered()[key].folder))
         return self._loaded[key]
 
     def loaded(self) -> Sequence[str]:

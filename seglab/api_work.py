@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.comparison import geojson_bytes
-from seglab.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
+from seglab.data.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, parameters
 from seglab.images import ImageError, blend, data_url, encode_jpeg, encode_png, open_photo, resize, resize_labels
 from seglab.labels import space
-from seglab.runs import Run
+from seglab.predict.files import geojson_bytes
+from seglab.records.runs import Run
 
 if TYPE_CHECKING:
-    from seglab.inference import Segmenter
+    from seglab.predict.segmenter import Segmenter
 
 FORMS = ("application/json", "image/png", "application/geo+json")
 log = logging.getLogger(__name__)

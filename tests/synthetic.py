@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from seglab import metrics
 from seglab.labels import space
-from seglab.runs import SCHEMA_VERSION, RunWriter
+from seglab.measure.counts import summarise_images
+from seglab.records.runs import SCHEMA_VERSION
+from seglab.records.writer import RunWriter
 
 VARIANTS = {
     "a-ce": "A: CE",
@@ -122,7 +123,7 @@ def write_experiment(
                     counts = image_counts(rng, images, len(names), 0.6 + 0.01 * v)
                     writer.save_counts(epoch, stems, counts)
                     if epoch == epochs:
-                        writer.update(metrics=metrics.summarise_images(counts, names))
+                        writer.update(metrics=summarise_images(counts, names))
     return results / experiment
 
 

@@ -33,12 +33,14 @@ from schemathesis.specs.openapi.checks import (
 
 from seglab import guards
 from seglab.api import MAX_BATCH, create_api
-from seglab.corruptions import CORRUPTIONS, corrupt
+from seglab.data.corruptions import CORRUPTIONS, corrupt
 from seglab.data.scenes import make_scene
 from seglab.images import encode_png, open_photo
-from seglab.inference import Prediction, Segmenter
 from seglab.labels import remap, space
-from seglab.runs import Run, RunError, bundled_runs
+from seglab.predict.segmenter import Prediction, Segmenter
+from seglab.predict.shelf import bundled_runs
+from seglab.records.files import RunError
+from seglab.records.runs import Run
 from tests.hostile import corpus
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -8,67 +8,60 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-# Layers of DESIGN section 1, from the bottom: a module imports its own layer and those below.
-LAYERS = [
-    {"labels", "images", "image_checks"},
-    {"models", "data", "metrics", "losses", "distance", "corruptions"},
-    {
-        "scores",
-        "runs",
-        "run_index",
-        "curve_parts",
-        "run_diff",
-        "run_tables",
-        "run_figures",
-        "run_lock",
-        "imports",
-        "statistics",
-        "evidence",
-        "latency",
-        "checkpoints",
-        "engines",
-        "inference",
-        "export",
-        "cam",
-        "cam_records",
-        "robustness",
-        "pointing",
-        "comparison",
-        "report",
-        "samples",
-        "tables",
-        "studies",
-    },
-    {"guards", "api_schema", "api_models", "api_work", "api_metrics", "api"},
-    {"ui", "figures"},
-    {"__main__"},
-]
+# What each folder of seglab may import besides itself. The order is the direction: a line names only lines above it.
+TABLE: dict[str, set[str]] = {
+    "labels": set(),
+    "images": set(),
+    "losses": set(),
+    "measure": set(),
+    "models": set(),
+    "data": {"labels", "images"},
+    "records": {"labels", "data"},
+    "predict": {"labels", "images", "data", "measure", "models", "records"},
+    "explain": {"models", "predict"},
+    "evidence": {"labels", "data", "measure", "records", "predict"},
+    "figures": {"labels", "measure", "records", "evidence"},
+    "api": {"labels", "images", "data", "records", "predict"},
+    "ui": {"labels", "images", "data", "measure", "records", "predict", "explain", "evidence", "figures", "api"},
+    "__main__": {"labels", "images", "records", "predict", "evidence", "ui"},
+}
+PAGES = ("compare", "convergence", "classes", "gradcam", "robustness", "runs")  # folders of seglab/ui
 WITHOUT_TORCH = [
     "labels",
     "images",
-    "metrics",
-    "scores",
-    "runs",
-    "run_index",
-    "run_diff",
-    "run_tables",
-    "run_figures",
-    "imports.table",
-    "imports.removal",
-    "statistics",
-    "evidence.classes",
-    "evidence.images",
-    "evidence.consumers",
-    "latency",
-    "pointing",
-    "cam_records",
-    "robustness",
-    "figures.heat",
-    "ui.gradcam_maps",
+    "measure.metrics",
+    "measure.counts",
+    "measure.statistics",
+    "measure.bootstrap",
+    "measure.agreement",
+    "losses.distance",
     "data",
     "data.camvid",
     "data.cityscapes",
     "data.transforms",
+    "data.corruptions",
+    "records.store",
+    "records.index",
+    "records.cams",
+    "records.robustness",
+    "records.imports.table",
+    "records.imports.removal",
+    "predict.scores",
+    "predict.samples",
+    "predict.model",
+    "predict.shelf",
+    "predict.sources",
+    "predict.latency",
+    "explain.pointing",
+    "evidence.classes",
+    "evidence.images",
+    "evidence.consumers",
+    "evidence.robustness",
+    "evidence.runs.diff",
+    "evidence.runs.table",
+    "evidence.runs.figures",
+    "figures.heat",
+    "ui.gradcam.maps",
 ]
 HEAVY = ("torch", "torchvision", "timm", "transformers", "segmentation_models_pytorch", "openvino")
 
@@ -91,20 +84,21 @@ def imported(path: Path, *, top_only: bool = False) -> set[str]:
     return names
 
 
-def layer(name: str) -> int:
-    for number, members in enumerate(LAYERS):
-        if name in members:
-            return number
-    raise AssertionError(f"seglab/{name} is in no layer; add it to LAYERS")
-
-
 def part(path: Path) -> str:
-    """Return the part of the library that a file belongs to: its module, or its folder."""
+    """Return the folder of the library that a file belongs to, or the module itself."""
     return path.relative_to(ROOT / "seglab").parts[0].removesuffix(".py")
 
 
+def test_the_table_names_every_folder_and_points_downward_only() -> None:
+    folders = {part(path) for path in sources("seglab")} - {"__init__"}
+    assert folders == set(TABLE)
+    order = list(TABLE)
+    for name, below in TABLE.items():
+        assert all(order.index(one) < order.index(name) for one in below), name
+
+
 @pytest.mark.parametrize("path", sources("seglab"), ids=lambda p: str(p.relative_to(ROOT)))
-def test_the_library_imports_downward_only(path: Path) -> None:
+def test_a_folder_imports_only_what_the_table_allows(path: Path) -> None:
     if part(path) == "__init__":
         assert not imported(path)
         return
@@ -112,7 +106,49 @@ def test_the_library_imports_downward_only(path: Path) -> None:
         words = name.split(".")
         assert words[0] not in ("trainers", "pages", "tests", "benchmarks", "streamlit_app"), name
         if words[0] == "seglab" and len(words) > 1 and words[1] != part(path):
-            assert layer(words[1]) <= layer(part(path)), f"{path.name} imports {name}"
+            assert words[1] in TABLE[part(path)], (
+                f"{part(path)} may not import {name}; the table is in {Path(__file__).name}"
+            )
+
+
+def test_no_two_modules_import_each_other() -> None:
+    modules = {name(path): path for path in sources("seglab", "trainers", "pages")}
+    below = {one: {m for n in imported(path) if (m := owner(n, modules))} for one, path in modules.items()}
+    for one, others in below.items():
+        seen, todo = set(), [other for other in others if other != one]
+        while todo:
+            other = todo.pop()
+            if other not in seen:
+                seen.add(other)
+                todo += below[other]
+        assert one not in seen, f"{one} imports itself by way of {sorted(m for m in seen if one in below[m])}"
+
+
+def name(path: Path) -> str:
+    words = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(words[:-1] if words[-1] == "__init__" else words)
+
+
+def owner(imported_name: str, modules: dict[str, Path]) -> str:
+    """Return the module that an imported name is of, or that it is; a package's own paragraph counts as none."""
+    words = imported_name.split(".")
+    for size in (len(words), len(words) - 1):
+        if (found := ".".join(words[:size])) in modules:
+            return found
+    return ""
+
+
+@pytest.mark.parametrize("folder", PAGES)
+def test_a_page_of_the_user_interface_imports_no_other_page(folder: str) -> None:
+    others = tuple(f"seglab.ui.{other}." for other in PAGES if other != folder)
+    for path in sources(f"seglab/ui/{folder}"):
+        assert not [name for name in imported(path) if f"{name}.".startswith(others)], path.name
+
+
+@pytest.mark.parametrize("path", sources("seglab", "trainers"), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_folder_says_what_lives_in_it(path: Path) -> None:
+    if path.name == "__init__.py":
+        assert len(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "") > 60, "no opening paragraph"
 
 
 @pytest.mark.parametrize("path", sources("seglab"), ids=lambda p: str(p.relative_to(ROOT)))
@@ -138,7 +174,7 @@ def test_reading_results_and_labels_pulls_in_no_torch() -> None:
     code = (
         f"import sys, {', '.join(modules)}\n"
         f"print([name for name in {HEAVY!r} if name in sys.modules])\n"
-        "from seglab.runs import RunStore; from pathlib import Path; list(RunStore(Path('nowhere')))\n"
+        "from seglab.records.store import RunStore; from pathlib import Path; list(RunStore(Path('nowhere')))\n"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
@@ -184,10 +220,10 @@ find = importlib.util.find_spec
 importlib.util.find_spec = lambda name, package=None: None if name.split(".")[0] in beyond else find(name, package)
 assert "pytest" in beyond, sorted(beyond)
 from seglab.models import build
-from seglab.runs import BUNDLED
+from seglab.predict.shelf import BUNDLED
 for key in BUNDLED:
     build(key, 11)
-import seglab.ui.compare_tabs
+import seglab.ui.compare.tabs
 """
 
 

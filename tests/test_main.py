@@ -13,8 +13,10 @@ import pytest
 
 from seglab import __main__ as cli
 from seglab.images import encode_jpeg
-from seglab.inference import Segmenter
 from seglab.labels import space
+from seglab.predict.segmenter import Segmenter
+from seglab.predict.shelf import EXPERIMENT
+from seglab.predict.sources import open_model
 from tests.hostile import Case, corpus
 from tests.tiny import street
 
@@ -36,7 +38,7 @@ def photos(tmp_path: Path) -> Path:
 def results(tiny_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Make the tiny run the only bundled model."""
     root = tmp_path / "results"
-    shutil.copytree(tiny_run, root / cli.EXPERIMENT / tiny_run.name)
+    shutil.copytree(tiny_run, root / EXPERIMENT / tiny_run.name)
     monkeypatch.setattr(cli, "load_segmenters", partial(cli.load_segmenters, results=root))
     return root
 
@@ -68,7 +70,7 @@ def test_every_photo_gets_labels_and_an_overlay_of_its_own_size(results: Path, p
     stems = ["street", "street-2", "My_crossing"]
     files = {f"{stem}.deeplabv3plus.{kind}.png" for stem in stems for kind in ("labels", "overlay")}
     assert {path.name for path in out.iterdir()} == {*files, "summary.json"}
-    model = Segmenter(results / cli.EXPERIMENT / "deeplabv3plus-seed42", "torch")
+    model = Segmenter(open_model(results / EXPERIMENT / "deeplabv3plus-seed42"), "torch")
     for name, stem in zip(names, stems, strict=True):
         labels = read(out / f"{stem}.deeplabv3plus.labels.png")
         assert labels.dtype == np.uint8
@@ -93,7 +95,7 @@ def test_the_summary_says_what_was_seen_and_how_long_it_took(results: Path, phot
     assert row == {
         "photo": str(path),
         "model": "deeplabv3plus",
-        "run": f"{json.loads((results / cli.EXPERIMENT / 'deeplabv3plus-seed42' / 'run.json').read_text())['experiment']}"
+        "run": f"{json.loads((results / EXPERIMENT / 'deeplabv3plus-seed42' / 'run.json').read_text())['experiment']}"
         "/deeplabv3plus-seed42",
         "label_space": "cityscapes-8",
         "height_px": 65,
@@ -126,7 +128,7 @@ def test_a_model_that_fails_is_reported_while_the_others_go_on(
     predict = Segmenter.predict
 
     def broken(self: Segmenter, *args: Any) -> Any:
-        if self.key == "mask2former":
+        if self.model.key == "mask2former":
             raise RuntimeError("out of memory\nsecond line")
         return predict(self, *args)
 
@@ -175,7 +177,7 @@ def test_only_the_named_models_run(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ([], "no trained model in results/camvid-architectures; train one"),
+        ([], "no trained model on the shelf; train one"),
         (["--model", "/no/such/run"], "could not load the Mask2Former checkpoint '/no/such/run'"),
         (["--only", "deeplabv3plus"], "expected --only out of no trained model, got deeplabv3plus"),
     ],

@@ -3,9 +3,9 @@
 import re
 from pathlib import Path
 
+from seglab.evidence.runs.models_table import MARKS, models_table
 from seglab.models import MODELS
-from seglab.runs import bundled_runs
-from seglab.tables import MARKS, models_table
+from seglab.predict.shelf import bundled_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

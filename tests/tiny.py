@@ -97,6 +97,6 @@ def recipe_values(**changes: Any) -> dict[str, Any]:
 
 def recipe(**changes: Any) -> Any:
     """Return :func:`recipe_values` as a recipe."""
-    from trainers.recipe import build_recipe
+    from trainers.training.recipe import build_recipe
 
     return build_recipe(recipe_values(**changes))

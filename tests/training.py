@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from seglab.checkpoints import load_run
-from seglab.runs import read_counts, read_epochs
+from seglab.predict.networks import load_run
+from seglab.records.runs import read_counts, read_epochs
 from tests import tiny
 from trainers.train import train
 

@@ -19,12 +19,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from seglab.run_lock import is_locked
-from seglab.runs import RESULTS, RunError, check_name, read_epochs, read_record
-from trainers.recipe import Recipe, load_grid
-from trainers.setup import explain
-from trainers.tracking import TRACKERS, watch
+from seglab.records.files import RunError, check_name
+from seglab.records.lock import is_locked
+from seglab.records.runs import read_epochs, read_record
+from seglab.records.store import RESULTS
 from trainers.train import train
+from trainers.training.recipe import Recipe, load_grid
+from trainers.training.setup import explain
+from trainers.training.tracking import TRACKERS, watch
 
 State = Literal["waiting", "running", "interrupted", "failed", "finished", "damaged"]
 LOOK_S = 5.0

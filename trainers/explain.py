@@ -17,18 +17,19 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from seglab import cam_records
-from seglab.cam import METHODS, Explainer, Look, Method, class_mean
-from seglab.cam_records import GRID, PARTIAL, MeanCams
-from seglab.checkpoints import load_run
 from seglab.data import SegmentationData
+from seglab.explain.gradcam import METHODS, Explainer, Look, Method, class_mean
+from seglab.explain.pointing import coactivation, density, energy_inside, peak_inside
 from seglab.labels import space
 from seglab.models import spec
-from seglab.pointing import coactivation, density, energy_inside, peak_inside
-from seglab.runs import RunError, read_record
-from trainers.evaluate import note_other_data, open_validation
-from trainers.loading import eval_batches
-from trainers.setup import for_each_run, git_commit, now
+from seglab.predict.networks import load_run
+from seglab.records import cams as cam_records
+from seglab.records.cams import GRID, PARTIAL, MeanCams
+from seglab.records.files import RunError
+from seglab.records.runs import read_record
+from trainers.training.evaluation import note_other_data, open_validation
+from trainers.training.loading import eval_batches
+from trainers.training.setup import for_each_run, git_commit, now
 
 LEAST_SHARE = 0.001  # of the image, for a class to be explained
 SAVE_EVERY = 10  # images
@@ -46,7 +47,7 @@ def explain_run(
         folder: of a finished run with weights.
         root: of the data set.
         layer: a name of the family's ``cam_layers``; none for its default.
-        method: of :data:`seglab.cam.METHODS`.
+        method: of :data:`seglab.explain.gradcam.METHODS`.
         progress: show a bar.
 
     Raises:

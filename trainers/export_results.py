@@ -12,10 +12,12 @@ from typing import Any
 
 import pandas as pd
 
-from seglab.run_lock import is_locked
-from seglab.runs import RESULTS, RunError, read_epochs, read_record
-from trainers.setup import explain
-from trainers.tracking import TRACKERS, figures, label, open_sink, push
+from seglab.records.files import RunError
+from seglab.records.lock import is_locked
+from seglab.records.runs import read_epochs, read_record
+from seglab.records.store import RESULTS
+from trainers.training.setup import explain
+from trainers.training.tracking import TRACKERS, figures, label, open_sink, push
 
 TABLES = ("csv", "parquet")
 

@@ -7,9 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from seglab.imports.table import MAX_BYTES, ImportedTable, ImportProblem, parse_csv, write_import
 from seglab.labels import SPACES
-from seglab.runs import RESULTS
+from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, parse_csv, write_import
+from seglab.records.store import RESULTS
 
 
 def describe(table: ImportedTable) -> str:

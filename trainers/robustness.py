@@ -15,22 +15,24 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from seglab import robustness
-from seglab.checkpoints import load_run
-from seglab.corruptions import corrupt, parameters
 from seglab.data import SegmentationData
+from seglab.data.corruptions import corrupt, parameters
+from seglab.evidence.robustness import drop_table
 from seglab.labels import space
-from seglab.metrics import confusion_matrix
+from seglab.measure.metrics import confusion_matrix
 from seglab.models import DenseModel, QueryModel
-from seglab.robustness import CLEAN, CONDITIONS, Robustness
-from seglab.runs import RunError, read_record
-from trainers.evaluate import note_other_data, open_validation, predict
-from trainers.loading import normalise
-from trainers.setup import for_each_run, git_commit, now
+from seglab.predict.networks import load_run
+from seglab.records import robustness
+from seglab.records.files import RunError
+from seglab.records.robustness import CLEAN, CONDITIONS, Robustness
+from seglab.records.runs import read_record
+from trainers.training.evaluation import note_other_data, open_validation, predict
+from trainers.training.loading import normalise
+from trainers.training.setup import for_each_run, git_commit, now
 
 
 def measure_run(folder: Path, root: Path, every: int = 1, progress: bool = True, again: bool = False) -> Robustness:
-    """Measure every condition of :data:`seglab.robustness.CONDITIONS`, or go on with that.
+    """Measure every condition of :data:`seglab.records.robustness.CONDITIONS`, or go on with that.
 
     An image's draws depend on its place in the split and on the corruption alone, so all models see the same rain. The mask
     is bent along where the corruption bends the scene.
@@ -143,7 +145,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _print(folder: Path, found: Robustness) -> None:
-    table = robustness.drop_table({folder.name: found}, space(read_record(folder)["label_space"]).names)
+    table = drop_table({folder.name: found}, space(read_record(folder)["label_space"]).names)
     clean = table["clean"].iloc[0]
     print(f"{folder.name}: {len(found.stems)} images of {found.about['split']}, clean mIoU {clean:.1%}")
     for key, rows in table.groupby("corruption", sort=False):

@@ -21,11 +21,14 @@ from typing import Any, Literal
 
 import yaml
 
-from seglab.runs import RESULTS, RunError, check_name, read_epochs, write_atomic
-from seglab.studies import SCHEMA_VERSION, SUFFIX
-from trainers.recipe import Recipe, build_recipe, convert, merge, nested, read_values
-from trainers.setup import TrainingError, explain, now
-from trainers.train import Training, train
+from seglab.records.files import RunError, check_name, write_atomic
+from seglab.records.runs import read_epochs
+from seglab.records.store import RESULTS
+from seglab.records.studies import SCHEMA_VERSION, SUFFIX
+from trainers.train import train
+from trainers.training.recipe import Recipe, build_recipe, convert, merge, nested, read_values
+from trainers.training.setup import TrainingError, explain, now
+from trainers.training.watcher import Watched
 
 try:
     import optuna
@@ -282,11 +285,11 @@ class Pruning:
     def __init__(self, trial: "optuna.Trial") -> None:
         self.trial = trial
 
-    def started(self, training: Training) -> None:
+    def started(self, training: Watched) -> None:
         """Report what a killed process had evaluated before."""
         self.ask(lambda: report(self.trial, training.folder))
 
-    def evaluated(self, training: Training, row: Mapping[str, Any]) -> None:
+    def evaluated(self, training: Watched, row: Mapping[str, Any]) -> None:
         """Report an epoch.
 
         Raises:
@@ -310,7 +313,7 @@ class Pruning:
             print(f"the study's storage: {first_line(error)}; the trial goes on", file=sys.stderr)
             return None
 
-    def ended(self, training: Training, record: Mapping[str, Any]) -> None:
+    def ended(self, training: Watched, record: Mapping[str, Any]) -> None:
         """Nothing more to tell."""
 
 

@@ -11,28 +11,32 @@ import resource
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from seglab import metrics
-from seglab.checkpoints import load_run, save_weights
 from seglab.labels import space
-from seglab.losses import needs_maps, parse_recipe, weighted_sum
+from seglab.losses.terms import needs_maps, parse_recipe, weighted_sum
+from seglab.measure.counts import summarise_images
 from seglab.models import DenseModel, QueryModel, num_parameters
 from seglab.models.mask2former import query_scores
-from seglab.runs import RESULTS, SCHEMA_VERSION, RunError, RunWriter, check_name, read_record, sha256_file
-from trainers.evaluate import measure
-from trainers.loading import TrainingData, epoch_batches
-from trainers.recipe import Recipe, load_recipe
-from trainers.resume import check_origins, check_same
-from trainers.setup import (
+from seglab.models.weights import save_weights
+from seglab.predict.networks import load_run
+from seglab.records.files import RunError, check_name, sha256_file
+from seglab.records.runs import SCHEMA_VERSION, read_record
+from seglab.records.store import RESULTS
+from seglab.records.writer import RunWriter
+from trainers.training.evaluation import measure
+from trainers.training.loading import TrainingData, epoch_batches
+from trainers.training.recipe import Recipe, load_recipe
+from trainers.training.resume import check_origins, check_same
+from trainers.training.setup import (
     TrainingError,
     build_distiller,
     build_model,
@@ -47,20 +51,8 @@ from trainers.setup import (
     pick_precision,
     seed_everything,
 )
-from trainers.tracking import TRACKERS, watch
-
-
-class Watcher(Protocol):
-    """What is told of a run: a tracker, or a search that may stop it by raising."""
-
-    def started(self, training: "Training") -> None:
-        """Training begins or goes on, after ``training.epoch`` epochs."""
-
-    def evaluated(self, training: "Training", row: Mapping[str, Any]) -> None:
-        """An epoch was recorded; ``row`` is its line of ``epochs.jsonl``."""
-
-    def ended(self, training: "Training", record: Mapping[str, Any]) -> None:
-        """Training is over, for the reason that ``record["status"]`` says."""
+from trainers.training.tracking import TRACKERS, watch
+from trainers.training.watcher import Watcher
 
 
 class Training:
@@ -298,7 +290,7 @@ class Training:
         """Record an evaluation; the last one is of the stored float16 weights. Return whether to stop early."""
         recipe, start = self.recipe, time.perf_counter()
         per_image = measure(self._store_weights(writer) if last else self.model, self.val_data)
-        result = metrics.summarise_images(per_image, self.label_space.names)
+        result = summarise_images(per_image, self.label_space.names)
         if result["miou"] > self.best_miou:
             self.best_miou, self.stale = result["miou"], 0
         else:
@@ -308,7 +300,7 @@ class Training:
         stop = bool(recipe.early_stopping) and self.stale >= recipe.early_stopping
         if stop and not last:  # the headline is always of stored weights at the last epoch
             per_image = measure(self._store_weights(writer), self.val_data)
-            result = metrics.summarise_images(per_image, self.label_space.names)
+            result = summarise_images(per_image, self.label_space.names)
         took = {"seconds": self.seconds[-1], "eval_seconds": round(time.perf_counter() - start, 3)}
         row = {"epoch": epoch, "train_loss": train_loss, "lr": lr, **took, **result}
         writer.append_epoch(row)

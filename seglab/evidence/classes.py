@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seglab.evidence.curves import ALPHA, Curves, seed_test, with_common_seeds
 from seglab.evidence.words import points, stored_metric
-from seglab.statistics import holm, t_interval
+from seglab.measure.statistics import holm, t_interval
 
 # Key of the metric over all classes -> words on screen for one class.
 CLASS_METRICS: dict[str, str] = {"miou": "IoU", "boundary_f1": "Boundary F1", "trimap_iou": "Trimap IoU"}
@@ -79,7 +79,7 @@ class ClassCurves:
 
 
 def class_curves_of(table: pd.DataFrame, metric: str, order: Sequence[str] = ()) -> ClassCurves:
-    """Arrange tidy rows of one experiment (:meth:`seglab.runs.RunStore.curves`) by variant, class, seed and epoch.
+    """Arrange tidy rows of one experiment (:meth:`seglab.records.store.RunStore.curves`) by variant, class, seed and epoch.
 
     Args:
         table: may hold other metrics too.

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seglab.evidence.words import gap_text, in_words, p_text, stored_metric
-from seglab.statistics import Crossing, crossings, holm, paired_t_test, probability_of_improvement, t_interval
+from seglab.measure.statistics import Crossing, crossings, holm, paired_t_test, probability_of_improvement, t_interval
 
 # Key in files -> words on screen; more is better in all. A loss is not here: recipes differ in it, so it ranks nothing.
 METRICS: dict[str, str] = {
@@ -66,7 +66,7 @@ class Curves:
 
 
 def curves_of(table: pd.DataFrame, metric: str, of_class: str = "") -> Curves:
-    """Arrange tidy rows of one experiment and metric (:meth:`seglab.runs.RunStore.curves`) by variant, seed and epoch.
+    """Arrange tidy rows of one experiment and metric (:meth:`seglab.records.store.RunStore.curves`) by variant, seed and epoch.
 
     A class's own IoU is stored as metric ``iou``; ask for it as ``miou`` of that class.
     """
@@ -148,7 +148,7 @@ def ranking(curves: Curves, epoch: int, as_published: bool = False) -> pd.DataFr
 
 
 def seed_test(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return :func:`seglab.statistics.paired_t_test`, with p NaN where all differences are equal.
+    """Return :func:`seglab.measure.statistics.paired_t_test`, with p NaN where all differences are equal.
 
     Such runs copy each other, or were rounded: there is no noise to compare their difference with.
     """
@@ -176,7 +176,7 @@ def pairwise(curves: Curves, epoch: int) -> pd.DataFrame:
 
 
 def all_crossings(curves: Curves) -> dict[tuple[str, str], Crossing]:
-    """Return for each pair since when its order holds; see :func:`seglab.statistics.crossings`."""
+    """Return for each pair since when its order holds; see :func:`seglab.measure.statistics.crossings`."""
     return {
         (a, b): crossings(curves.epochs, curves.values[a], curves.values[b])
         for a, b in combinations(curves.variants, 2)
@@ -263,7 +263,7 @@ def why_not_together(runs: pd.DataFrame, by: str = "experiment") -> str | None:
     """Return why runs must not share an axis; none where they may.
 
     Args:
-        runs: rows of :meth:`seglab.runs.RunStore.runs`.
+        runs: rows of :meth:`seglab.records.store.RunStore.runs`.
         by: column that tells the groups apart: several experiments, or the variants (or runs) of one.
     """
     groups = {name: runs[runs[by] == name] for name in runs[by].unique().tolist()}

@@ -1,6 +1,6 @@
 """What images say about classes: deltas with intervals over images, support, and who is taken for whom.
 
-Everything comes from per-image confusions as :func:`seglab.runs.read_counts` returns them. The uncertainty here is over
+Everything comes from per-image confusions as :func:`seglab.records.runs.read_counts` returns them. The uncertainty here is over
 images, by a paired bootstrap of contiguous blocks; :mod:`seglab.evidence.classes` has that over seeds. Fractions throughout;
 a delta ``x - y`` is x minus y. No torch, no Streamlit.
 """
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from seglab.evidence.classes import DELTA_COLUMNS, delta_table
 from seglab.evidence.curves import seed_test
-from seglab.metrics import divide_counts, iou_per_class
-from seglab.statistics import holm, paired_bootstrap, t_interval
+from seglab.measure.bootstrap import paired_bootstrap
+from seglab.measure.metrics import divide_counts, iou_per_class
+from seglab.measure.statistics import holm, t_interval
 
 RESAMPLES = 10_000
 CLIP_BLOCK = 20  # frames of one clip that are drawn together
@@ -138,7 +139,7 @@ def class_deltas_over_images(
 
     Columns as of :func:`seglab.evidence.classes.class_deltas`: the statistic, IoU by default, of the confusions summed over
     seeds and images; 95 % percentile interval and p of the paired moving-block bootstrap
-    (:func:`seglab.statistics.paired_bootstrap`), p also corrected over the classes; n is the number of images.
+    (:func:`seglab.measure.bootstrap.paired_bootstrap`), p also corrected over the classes; n is the number of images.
 
     Args:
         x: counts.

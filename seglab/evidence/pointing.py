@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from seglab.cam_records import MeanCams
 from seglab.evidence.images import block_of
-from seglab.statistics import bootstrap_mean
+from seglab.measure.bootstrap import bootstrap_mean
+from seglab.records.cams import MeanCams
 
 COLUMNS = ("class", "model", "images", "inside", "inside_low", "inside_high", "chance", "peak", "peak_low", "peak_high")
 LEAST_IMAGES = 5  # for an interval

@@ -1,1 +1,3 @@
-"""Tidy tables to Plotly figures, one file a page. No I/O, no Streamlit; fractions come in, percent goes on screen."""
+"""From tidy tables to Plotly figures (``heat``: to pixels), one file a page. May import ``evidence``, ``records``,
+``measure``, ``labels``.
+"""

@@ -1,6 +1,6 @@
 """Evidence as colour over a photo. Arrays in, pictures out; no I/O, no Streamlit.
 
-Evidence is shown as density (:func:`seglab.pointing.density`).
+Evidence is shown as density (:func:`seglab.explain.pointing.density`).
 """
 
 from collections.abc import Sequence

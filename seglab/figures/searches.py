@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from seglab.studies import PARAMETER
+from seglab.records.studies import PARAMETER
 
 # state -> colour, marker, words
 STATES = {
@@ -33,7 +33,7 @@ def history_figure(table: pd.DataFrame) -> go.Figure:
     """Draw every trial's last mIoU by its number, and the best complete one so far.
 
     Args:
-        table: as of :func:`seglab.studies.trials_table`.
+        table: as of :func:`seglab.records.studies.trials_table`.
     """
     figure = go.Figure()
     figure.add_scatter(
@@ -85,7 +85,7 @@ def parallel_figure(table: pd.DataFrame, space: Mapping[str, Any], ink: str) -> 
     """Draw every trial that has a figure as a line through its parameters' values, coloured by its mIoU.
 
     Args:
-        table: as of :func:`seglab.studies.trials_table`.
+        table: as of :func:`seglab.records.studies.trials_table`.
         space: the search space; logarithmic ranges get a logarithmic axis.
         ink: colour of the text, for the chart draws its own.
     """

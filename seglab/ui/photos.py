@@ -13,8 +13,8 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.images import MAX_BYTES, ImageError, open_mask, open_photo, resize
-from seglab.samples import LABEL_SPACE, SAMPLES, load_sample
-from seglab.scores import DETAILS, Detail, shrink_to_work
+from seglab.predict.samples import LABEL_SPACE, SAMPLES, load_sample
+from seglab.predict.scores import DETAILS, Detail, shrink_to_work
 from seglab.ui import page
 from seglab.ui.viewer import display_size
 
@@ -92,7 +92,7 @@ def prepare(source: bytes, name: str, key: str, alt: str = "", truth: NDArray[np
 @st.cache_resource(max_entries=len(SAMPLES), show_spinner=False)  # type: ignore[untyped-decorator]
 def sample_photo(key: str) -> ShownPhoto:
     """Return a sample as a photo with its exact mask."""
-    from seglab.samples import FOLDER
+    from seglab.predict.samples import FOLDER
 
     photo, mask, text = load_sample(key)
     data = (FOLDER / f"{key}.jpg").read_bytes()

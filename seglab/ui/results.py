@@ -8,11 +8,11 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from seglab import runs as records
 from seglab.evidence.curves import why_not_together
-from seglab.run_diff import clean
-from seglab.run_tables import csv_bytes
-from seglab.runs import RunStore
+from seglab.evidence.runs.table import csv_bytes
+from seglab.records import store
+from seglab.records.fields import clean
+from seglab.records.store import RunStore
 
 FRESH_S = 10  # a running training shows up after so long
 MADE_BY = "python -m trainers.ablate trainers/recipes/camvid-boundary-ablation.yaml --data DIR --jobs 2"
@@ -34,13 +34,13 @@ def _curves(root: str, experiment: str, metric: str) -> pd.DataFrame:
 
 def all_runs() -> pd.DataFrame:
     """Return one row a run, damaged ones with their problem."""
-    table: pd.DataFrame = _runs(str(records.RESULTS))
+    table: pd.DataFrame = _runs(str(store.RESULTS))
     return table
 
 
 def curves(experiment: str, metric: str) -> pd.DataFrame:
     """Return the tidy curves of one experiment and metric (``iou`` holds the classes of ``miou``)."""
-    table: pd.DataFrame = _curves(str(records.RESULTS), experiment, metric)
+    table: pd.DataFrame = _curves(str(store.RESULTS), experiment, metric)
     return table
 
 

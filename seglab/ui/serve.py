@@ -14,11 +14,13 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from seglab.guards import read_settings
-from seglab.runs import Run, bundled_runs
+from seglab.predict.shelf import bundled_models, bundled_runs
+from seglab.records.runs import Run
 
 if TYPE_CHECKING:
-    from seglab.inference import Segmenter
-    from seglab.ui.workbench import ModelRef, Workbench
+    from seglab.predict.model import Model
+    from seglab.predict.segmenter import Segmenter
+    from seglab.ui.workbench import Workbench
 
 SCRIPT = Path(__file__).resolve().parents[2] / "streamlit_app.py"
 API = "/api"
@@ -50,10 +52,9 @@ class PageModels:
         found: Workbench = workbench()
         return found
 
-    def _refs(self) -> "dict[str, ModelRef]":
-        from seglab.ui.workbench import bundled_models
+    def _refs(self) -> "dict[str, Model]":
 
-        return {ref.key: ref for ref in bundled_models() if not ref.own}
+        return {ref.key: ref for ref in bundled_models()}
 
 
 def api() -> ASGIApp:

@@ -7,7 +7,7 @@ import requests
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from seglab.samples import FOLDER
+from seglab.predict.samples import FOLDER
 from seglab.ui import serve
 from tests.browser.server import ANSWER_S, Server
 from tests.test_api import listening

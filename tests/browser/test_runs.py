@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from seglab.run_tables import template_csv
+from seglab.evidence.runs.table import template_csv
 from tests.browser.conftest import OpenPage
 from tests.browser.server import Server, serve
 from tests.synthetic import write_experiment

@@ -7,16 +7,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from seglab.evidence.classes import (
-    ClassCurves,
-    class_curves_of,
-    class_deltas,
-    class_verdict,
-    points,
-)
+from seglab.evidence.classes import ClassCurves, class_curves_of, class_deltas, class_verdict, points
 from seglab.evidence.curves import pairwise, ranking
 from seglab.labels import space
-from seglab.run_index import load_curves
+from seglab.records.index import load_curves
 from tests.synthetic import write_experiment
 
 CLASSES = ("road", "sign", "car")

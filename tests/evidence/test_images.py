@@ -25,7 +25,7 @@ from seglab.evidence.images import (
     support,
     worst_images,
 )
-from seglab.metrics import accuracy_per_class
+from seglab.measure.metrics import accuracy_per_class
 
 NAMES = ("road", "sign", "car")
 FEW = 400  # resamples

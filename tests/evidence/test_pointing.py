@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from seglab.cam_records import GRID, MeanCams
 from seglab.evidence.pointing import coactivation_table, pointing_table
-from seglab.statistics import bootstrap_mean
+from seglab.measure.bootstrap import bootstrap_mean
+from seglab.records.cams import GRID, MeanCams
 
 NAMES = ("road", "car")
 

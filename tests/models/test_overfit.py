@@ -7,7 +7,7 @@ from torch import nn
 
 from seglab.models import MODELS, build
 from tests.tiny import street
-from trainers.loading import normalise
+from trainers.training.loading import normalise
 
 pytestmark = pytest.mark.filterwarnings("ignore:For 'tu-':UserWarning")
 

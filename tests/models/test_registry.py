@@ -14,7 +14,7 @@ from seglab.models import MODELS, DenseModel, QueryModel, build, num_parameters,
 from seglab.models._torchvision import mend_torchvision
 from seglab.models.dense import pad_to_stride, score_dense
 from seglab.models.mask2former import load_published, query_scores, symbolic_sizes
-from seglab.runs import BUNDLED, COMPARED
+from seglab.predict.shelf import BUNDLED, COMPARED
 
 pytestmark = pytest.mark.filterwarnings("ignore:For 'tu-':UserWarning")
 

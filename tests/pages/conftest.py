@@ -89,7 +89,7 @@ def open_in(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     """Open the page that the test module names as ``PAGE`` on a store of results: query parameters in, the page out."""
 
     def open_at(results: Path, **link: str | list[str]) -> AppTest:
-        monkeypatch.setattr("seglab.runs.RESULTS", results)
+        monkeypatch.setattr("seglab.records.store.RESULTS", results)
         page = AppTest.from_file(str(request.module.PAGE), default_timeout=60)
         for name, value in link.items():
             page.query_params[name] = value

@@ -15,8 +15,8 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from seglab.metrics import iou_per_class
-from seglab.runs import read_counts, read_epochs
+from seglab.measure.metrics import iou_per_class
+from seglab.records.runs import read_counts, read_epochs
 from tests.pages.conftest import ROOT, OpenPage, figure, plain, said
 from tests.synthetic import write_experiment
 

@@ -21,12 +21,14 @@ from streamlit.testing.v1 import AppTest
 
 from seglab.data.scenes import make_scene
 from seglab.images import ImageError, encode_jpeg, encode_png, open_mask, open_photo
-from seglab.inference import Segmenter
 from seglab.labels import remap, space
-from seglab.runs import EXPERIMENT
-from seglab.samples import FOLDER, SAMPLES
-from seglab.scores import working_size
-from seglab.ui import compare, photos, workbench
+from seglab.predict.samples import FOLDER, SAMPLES
+from seglab.predict.scores import working_size
+from seglab.predict.segmenter import Segmenter
+from seglab.predict.shelf import EXPERIMENT, shelf
+from seglab.predict.sources import open_model
+from seglab.ui import asking, models, photos, workbench
+from seglab.ui.compare import panels as compare
 from seglab.ui.photos import sample_photo
 from tests.hostile import corpus
 from tests.pages.conftest import APP, ROOT, RUN_S, OpenPage, panels, send, settle, viewer
@@ -91,7 +93,7 @@ def look_until_complete(page: AppTest) -> None:
 
 def own_run(**changes: Any) -> tuple[bytes, bytes]:
     """Return record and weights of a bundled run, the record changed."""
-    folder = next(ref.folder for ref in workbench.bundled_models() if ref.key == "fpn_convnextv2")
+    folder = next(ref.measured for ref in shelf() if ref.key == "fpn_convnextv2")
     record = json.loads((folder / "run.json").read_text()) | changes
     return json.dumps(record).encode(), (folder / "weights.safetensors").read_bytes()
 
@@ -133,7 +135,7 @@ def test_the_toggle_for_colour_blind_readers_changes_the_colours_and_nothing_els
 
 
 def test_a_link_reproduces_every_setting(open_page: OpenPage) -> None:
-    titles = {ref.key: ref.title for ref in workbench.bundled_models()}
+    titles = {ref.key: ref.title for ref in shelf()}
     page = open_page(
         photo="Sample: Rain at dusk",
         classes="8 groups",
@@ -160,7 +162,7 @@ def test_a_link_full_of_nonsense_opens_the_default_view(open_page: OpenPage) -> 
 
 
 def test_one_model_alone_is_shown_and_has_nobody_to_disagree_with(open_page: OpenPage) -> None:
-    title = workbench.bundled_models()[0].title
+    title = shelf()[0].title
     page = open_page(models=title, tab="Disagreement")
     assert list(panels(page)) == KEYS[:1]
     assert "at least two models" in page.info[0].value
@@ -172,8 +174,8 @@ def test_an_uploaded_photo_is_chosen_and_segmented_as_the_library_does_it(open_p
     assert page.button_group(key="photo").formatted_values == ["my street.jpg"]
     assert viewer(page)["photo"]["alt"] == f"Photo my street.jpg, {WIDTH} by {HEIGHT} pixels"
     assert all(panel["caption"].endswith(" ms") for panel in panels(page).values())
-    folder = next(ref.folder for ref in workbench.bundled_models() if ref.key == "fpn_convnextv2")
-    expected = Segmenter(folder).predict(open_photo(data).pixels).labels
+    folder = next(ref.measured for ref in shelf() if ref.key == "fpn_convnextv2")
+    expected = Segmenter(open_model(folder)).predict(open_photo(data).pixels).labels
     np.testing.assert_array_equal(labels_of(page, "fpn_convnextv2"), expected)
 
 
@@ -206,12 +208,13 @@ def test_the_table_of_all_photos_fills_though_their_answers_do_not_fit_into_memo
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench = workbench.Workbench()
-    monkeypatch.setattr(compare, "workbench", lambda: bench)
+    for module in (asking, compare):
+        monkeypatch.setattr(module, "workbench", lambda: bench)
     two_answers = 2 * CAMVID.num_classes * HEIGHT * WIDTH * 2
-    monkeypatch.setattr(compare, "MAX_SESSION_BYTES", two_answers)
+    monkeypatch.setattr(asking, "MAX_SESSION_BYTES", two_answers)
     monkeypatch.setattr(workbench, "MAX_ANSWER_BYTES", two_answers)
     files = [(f"{seed}.jpg", street(seed)) for seed in range(1, 6)]
-    title = next(ref.title for ref in workbench.bundled_models() if ref.key == "fpn_convnextv2")
+    title = next(ref.title for ref in shelf() if ref.key == "fpn_convnextv2")
     page = send(open_page(models=title, tab="All photos"), "upload", *files)
     look_until_complete(page)
     assert sorted(page.dataframe[0].value["photo"]) == [name for name, _ in files]
@@ -244,7 +247,7 @@ def test_a_photo_too_many_is_left_out_until_another_is_removed(open_page: OpenPa
 def test_without_a_trained_model_the_page_says_which_command_makes_one(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(compare, "bundled_models", lambda: workbench.bundled_models(tmp_path))
+    monkeypatch.setattr(models, "shelf", lambda: shelf(tmp_path))
     page = AppTest.from_file(str(APP), default_timeout=RUN_S).run()
     assert not page.exception
     (info,) = page.info
@@ -258,16 +261,17 @@ def test_a_failing_model_says_why_the_others_stay_and_it_can_be_asked_again(
     open_page: OpenPage, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     experiment = tmp_path / EXPERIMENT
-    for ref in workbench.bundled_models():
+    for ref in shelf():
         if ref.key in ("deeplabv3plus", "fpn_convnextv2"):
-            shutil.copytree(ref.folder, experiment / ref.folder.name)
-    refs = {ref.key: ref for ref in workbench.bundled_models(tmp_path)}
-    weights = refs["deeplabv3plus"].folder / "weights.safetensors"
+            shutil.copytree(ref.measured, experiment / ref.measured.name)
+    refs = {ref.key: ref for ref in shelf(tmp_path)}
+    weights = refs["deeplabv3plus"].measured / "weights.safetensors"
     whole = weights.read_bytes()
     weights.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
     bench = workbench.Workbench()
-    monkeypatch.setattr(compare, "bundled_models", lambda: list(refs.values()))
-    monkeypatch.setattr(compare, "workbench", lambda: bench)
+    monkeypatch.setattr(models, "shelf", lambda: list(refs.values()))
+    for module in (asking, compare):
+        monkeypatch.setattr(module, "workbench", lambda: bench)
 
     page = send(open_page(), "upload", ("street.jpg", street(3)))
     broken, good = panels(page)["deeplabv3plus"], panels(page)["fpn_convnextv2"]
@@ -298,7 +302,7 @@ def test_a_pickle_renamed_to_safetensors_is_refused(open_page: OpenPage) -> None
     page = send(open_page(), "own-upload", ("run.json", own_run()[0]), ("weights.safetensors", pickle))
     (error,) = page.error
     assert error.value == "weights.safetensors is not a safetensors file; pickled weights are refused"
-    assert len(page.button_group(key="models").options) == len(workbench.bundled_models())
+    assert len(page.button_group(key="models").options) == len(shelf())
 
 
 @pytest.mark.parametrize("changes", ODD_RECORDS.values(), ids=ODD_RECORDS)
@@ -308,14 +312,14 @@ def test_an_odd_record_is_refused_with_a_reason(open_page: OpenPage, changes: di
     (error,) = page.error
     assert error.value
     assert "Traceback" not in error.value
-    assert len(page.button_group(key="models").options) == len(workbench.bundled_models())
+    assert len(page.button_group(key="models").options) == len(shelf())
     assert {panel["status"] for panel in panels(page).values()} == {"ready"}
 
 
 def test_the_iou_table_of_a_sample_is_that_of_its_exact_mask(open_page: OpenPage) -> None:
     page = open_page(tab="Ground truth")
     table = page.dataframe[0].value
-    titles = {ref.key: ref.title for ref in workbench.bundled_models()}
+    titles = {ref.key: ref.title for ref in shelf()}
     assert list(table.index) == [titles[key] for key in KEYS]
     truth = open_mask(FOLDER / f"{SAMPLES[0].key}.mask.png")
     labels = labels_of(page, "fpn_convnextv2")  # samples are shown at their own size
@@ -369,9 +373,9 @@ def test_ids_that_a_label_space_does_not_have_are_named(open_page: OpenPage) -> 
 
 
 def test_an_uploaded_run_with_the_bundled_weights_in_another_network_is_another_model() -> None:
-    bundled = workbench.bundled_models()[0]
-    model = {**bundled.record["model"], "options": {"decoder_atrous_rates": [1, 1, 1]}}
-    altered = replace(bundled, record={**bundled.record, "model": model}, own=True)
+    bundled = shelf()[0]
+    network = {**bundled.network, "options": {"decoder_atrous_rates": [1, 1, 1]}}
+    altered = replace(bundled, network=network, stored=False)
     bench, photo = workbench.Workbench(), sample_photo(SAMPLES[0].key)
     assert altered.id != bundled.id
     assert bench.ask(bundled, photo, "standard") is not None  # stored ahead of time
@@ -381,11 +385,11 @@ def test_an_uploaded_run_with_the_bundled_weights_in_another_network_is_another_
 
 
 def test_another_seed_of_a_bundled_model_is_offered_beside_it(tmp_path: Path) -> None:
-    ref = workbench.bundled_models()[0]
-    for name in (ref.folder.name, "deeplabv3plus-seed7"):
-        shutil.copytree(ref.folder, tmp_path / EXPERIMENT / name)
-    refs = workbench.bundled_models(tmp_path)
-    assert [(r.key, r.folder.name) for r in refs] == [
+    ref = shelf()[0]
+    for name in (ref.measured.name, "deeplabv3plus-seed7"):
+        shutil.copytree(ref.measured, tmp_path / EXPERIMENT / name)
+    refs = shelf(tmp_path)
+    assert [(r.key, r.measured.name) for r in refs] == [
         ("deeplabv3plus", "deeplabv3plus-seed42"),
         ("deeplabv3plus-seed7", "deeplabv3plus-seed7"),
     ]
@@ -406,10 +410,10 @@ def test_stored_answers_are_shown_without_importing_torch(tmp_path: Path) -> Non
     photo = open_photo(FOLDER / f"{SAMPLES[0].key}.jpg")
     scores = np.zeros((CAMVID.num_classes, *working_size(photo.height, photo.width)), np.uint8)
     scores[3] = 255
-    for ref in workbench.bundled_models():
-        folder = tmp_path / EXPERIMENT / ref.folder.name
+    for ref in shelf():
+        folder = tmp_path / EXPERIMENT / ref.measured.name
         folder.mkdir(parents=True)
-        record = dict(ref.record) | {"weights": {"sha256": ref.sha256}}
+        record = json.loads((ref.measured / "run.json").read_text()) | {"weights": {"sha256": ref.sha256}}
         (folder / "run.json").write_text(json.dumps(record))
         (folder / "weights.safetensors").touch()
         np.savez_compressed(tmp_path / FOLDER.name / f"{photo.sha256[:12]}-{ref.sha256[:12]}.npz", scores=scores)

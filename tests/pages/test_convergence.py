@@ -155,12 +155,12 @@ def test_without_results_the_page_says_what_makes_them(tmp_path: Path, open_in: 
 
 def test_the_data_of_a_chart_has_every_seed(open_at: OpenPage) -> None:
     from seglab.evidence.curves import curves_of
-    from seglab.runs import RunStore
-    from seglab.ui.convergence_sections import curve_table
+    from seglab.records.store import RunStore
+    from seglab.ui.convergence.sections import curve_table
 
     page = open_at()
     assert [button.label for button in page.download_button] == ["CSV", "CSV"]
-    import seglab.runs as records
+    import seglab.records.runs as records
 
     curves = curves_of(RunStore(records.RESULTS).curves(EXPERIMENT, "miou"), "miou")
     table = curve_table(curves)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from seglab.cam import Explainer, as_image, class_mean
-from seglab.checkpoints import load_run
+from seglab.explain.gradcam import Explainer, as_image, class_mean
+from seglab.explain.pointing import energy_inside
 from seglab.labels import space
 from seglab.models import spec
-from seglab.pointing import energy_inside
-from seglab.ui import cam_work, compare, gradcam_maps, workbench
+from seglab.predict.networks import load_run
+from seglab.predict.shelf import shelf
+from seglab.ui import explaining as cam_work
+from seglab.ui import models
+from seglab.ui.gradcam import maps as gradcam_maps
 from seglab.ui.photos import sample_photo
 from tests.pages.conftest import APP, ROOT, RUN_S, said, settle
 
@@ -37,8 +40,8 @@ def figures(page: AppTest) -> Any:
 def test_the_page_opens_on_a_row_of_maps_with_their_figures() -> None:
     page = open_at()
     assert page.get_by_key("about").value == ["car"]
-    ref = next(ref for ref in workbench.bundled_models() if ref.key == "fpn_convnextv2")
-    look = Explainer(load_run(ref.folder), next(iter(spec(ref.key).cam_layers.values()))).look(
+    ref = next(ref for ref in shelf() if ref.key == "fpn_convnextv2")
+    look = Explainer(load_run(ref.measured), next(iter(spec(ref.key).cam_layers.values()))).look(
         as_image(sample_photo("clear").work["standard"])
     )
     region = look.labels == CAMVID.names.index("car")
@@ -135,7 +138,7 @@ def test_blanking_is_done_on_demand_and_drawn_for_every_model() -> None:
 
 def test_the_raw_values_come_with_where_they_are_from() -> None:
     photo = sample_photo("clear")
-    refs = [ref for ref in workbench.bundled_models() if ref.key == "fpn_convnextv2"]
+    refs = [ref for ref in shelf() if ref.key == "fpn_convnextv2"]
     labels = np.zeros(photo.work["standard"].shape[:2], np.uint8)
     raw = np.arange(6, dtype=np.float32).reshape(2, 3)
     answers = [(refs[0], cam_work.CamAnswer(labels, "sky", 0, raw, "decoder", 2.5, cam_work.Question("sky")), None)]
@@ -149,7 +152,7 @@ def test_the_raw_values_come_with_where_they_are_from() -> None:
 
 
 def test_without_a_trained_model_the_page_says_which_command_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "bundled_models", lambda: [])
+    monkeypatch.setattr(models, "shelf", lambda: [])
     page = AppTest.from_file(str(PAGE), default_timeout=RUN_S).run()
     assert "python -m trainers.train" in page.info[0].value
 

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from seglab import cam_records
-from seglab.cam_records import GRID, MeanCams
 from seglab.evidence.pointing import pointing_table
 from seglab.labels import space
-from seglab.ui import gradcam_average, workbench
-from seglab.ui.workbench import ModelRef
+from seglab.predict.model import Model
+from seglab.predict.shelf import shelf
+from seglab.records import cams as cam_records
+from seglab.records.cams import GRID, MeanCams
+from seglab.ui.gradcam import average as gradcam_average
 from tests.pages.conftest import ROOT, RUN_S, figure, run, said
 
 PAGE = ROOT / "pages" / "gradcam.py"
@@ -25,7 +26,7 @@ CAMVID = space("camvid-11")
 CAR = CAMVID.names.index("car")
 
 
-def cams_of(ref: ModelRef, seed: int = 0, **about: Any) -> MeanCams:
+def cams_of(ref: Model, seed: int = 0, **about: Any) -> MeanCams:
     """Return an invented record: 40 images, no model ever predicts a pole."""
     rng, n, c = np.random.default_rng(seed), 40, CAMVID.num_classes
     energy, peak = rng.uniform(0.2, 0.6, (n, c)), rng.integers(0, 2, (n, c)).astype(float)
@@ -40,12 +41,12 @@ def cams_of(ref: ModelRef, seed: int = 0, **about: Any) -> MeanCams:
 
 
 @pytest.fixture
-def refs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRef]:
+def refs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Model]:
     """Return two models with invented records, in a folder that a test may change."""
-    refs = [replace(ref, folder=tmp_path / ref.key) for ref in workbench.bundled_models()[:2]]
+    refs = [replace(ref, measured=tmp_path / ref.key) for ref in shelf()[:2]]
     for seed, ref in enumerate(refs):
-        cam_records.save(ref.folder, cams_of(ref, seed))
-    monkeypatch.setattr(gradcam_average, "bundled_models", lambda: refs)
+        cam_records.save(ref.measured, cams_of(ref, seed))
+    monkeypatch.setattr(gradcam_average, "shelf", lambda: refs)
     return refs
 
 
@@ -56,7 +57,7 @@ def open_page(**link: str | list[str]) -> AppTest:
     return run(page)
 
 
-def test_figures_stand_with_intervals_chance_and_origin(refs: list[ModelRef]) -> None:
+def test_figures_stand_with_intervals_chance_and_origin(refs: list[Model]) -> None:
     page = open_page()
     shown = page.dataframe[0].value.set_index(["class", "model"])
     expected = pointing_table({ref.title: cams_of(ref, i) for i, ref in enumerate(refs)}, CAMVID.names, one_clip=True)
@@ -78,7 +79,7 @@ def test_figures_stand_with_intervals_chance_and_origin(refs: list[ModelRef]) ->
     assert [button.label for button in page.download_button] == ["CSV", "CSV"]
 
 
-def test_a_class_and_a_model_are_chosen_by_link(refs: list[ModelRef]) -> None:
+def test_a_class_and_a_model_are_chosen_by_link(refs: list[Model]) -> None:
     page = open_page(**{"mean-of": ["road", "sky"], "coactivation": refs[1].title})
     assert [kind.value for kind in page.markdown if kind.value.startswith("#### ")][:2] == ["#### Road", "#### Sky"]
     assert page.selectbox(key="coactivation").value == refs[1].key
@@ -87,19 +88,19 @@ def test_a_class_and_a_model_are_chosen_by_link(refs: list[ModelRef]) -> None:
     assert len(page.dataframe[0].value) == 2 * (CAMVID.num_classes - 1)
 
 
-def test_maps_of_other_weights_or_images_are_left_out_and_told(refs: list[ModelRef]) -> None:
-    cam_records.save(refs[0].folder, cams_of(refs[0], weights_sha256="0" * 64))
+def test_maps_of_other_weights_or_images_are_left_out_and_told(refs: list[Model]) -> None:
+    cam_records.save(refs[0].measured, cams_of(refs[0], weights_sha256="0" * 64))
     page = open_page()
     assert "are of other weights and left out" in said(page)
     assert page.dataframe[0].value["model"].unique().tolist() == [refs[1].title]
     whole = cams_of(refs[0])
-    cam_records.save(refs[0].folder, replace(whole, stems=tuple(f"x{stem}" for stem in whole.stems)))
+    cam_records.save(refs[0].measured, replace(whole, stems=tuple(f"x{stem}" for stem in whole.stems)))
     page = open_page()
     assert "was explained on other images or classes" in said(page)
 
 
-def test_other_layers_and_methods_are_offered(refs: list[ModelRef]) -> None:
-    cam_records.save(refs[0].folder, cams_of(refs[0], 5, layer="ASPP", method="hirescam"))
+def test_other_layers_and_methods_are_offered(refs: list[Model]) -> None:
+    cam_records.save(refs[0].measured, cams_of(refs[0], 5, layer="ASPP", method="hirescam"))
     page = open_page()
     assert page.selectbox(key="maps").options == ["each model's default", "aspp-hirescam"]
     assert len(page.dataframe[0].value["model"].unique()) == 2
@@ -109,27 +110,27 @@ def test_other_layers_and_methods_are_offered(refs: list[ModelRef]) -> None:
     assert "mean of 40 images; ASPP" in said(page)
 
 
-def test_a_damaged_file_is_told_and_the_other_stays(refs: list[ModelRef]) -> None:
-    (refs[0].folder / "cam" / "decoder-gradcam.npz").write_text("x")
+def test_a_damaged_file_is_told_and_the_other_stays(refs: list[Model]) -> None:
+    (refs[0].measured / "cam" / "decoder-gradcam.npz").write_text("x")
     page = open_page()
     assert "cannot be read; run trainers.explain again" in said(page)
     assert page.dataframe[0].value["model"].unique().tolist() == [refs[1].title]
 
 
-def test_without_maps_the_page_says_what_makes_them(refs: list[ModelRef]) -> None:
+def test_without_maps_the_page_says_what_makes_them(refs: list[Model]) -> None:
     for ref in refs:
-        (ref.folder / "cam" / "decoder-gradcam.npz").unlink()
+        (ref.measured / "cam" / "decoder-gradcam.npz").unlink()
     assert "python -m trainers.explain" in open_page().info[0].value
 
 
 def test_the_bundled_models_have_mean_maps_of_their_weights_over_the_whole_split() -> None:
-    for ref in workbench.bundled_models()[:4]:
-        names = cam_records.names(ref.folder)
+    for ref in shelf()[:4]:
+        names = cam_records.names(ref.measured)
         assert names, f"{ref.key} has none"
-        cams = cam_records.load(ref.folder, names[0], CAMVID.num_classes)
+        cams = cam_records.load(ref.measured, names[0], CAMVID.num_classes)
         assert cams.about["weights_sha256"] == ref.sha256
-        assert cams.about["fingerprint"] == ref.record["data"]["val"]["fingerprint"]
-        assert len(cams.stems) == ref.record["data"]["val"]["images"]
+        assert cams.about["fingerprint"] == ref.facts.fingerprint
+        assert len(cams.stems) == ref.facts.images
         assert np.nanmean(cams.energy[:, CAR]) > 3 * np.nanmean(cams.area[:, CAR])
 
 

@@ -12,16 +12,21 @@ import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from seglab import metrics, robustness
-from seglab.corruptions import CORRUPTIONS, corrupt
+from seglab.data.corruptions import CORRUPTIONS, corrupt
+from seglab.evidence.robustness import drop_table, mean_loss
 from seglab.images import resize_labels
-from seglab.inference import Segmenter
 from seglab.labels import space
-from seglab.robustness import CONDITIONS, Robustness, drop_table, mean_loss
-from seglab.samples import FOLDER, SAMPLES
-from seglab.ui import compare, robustness_photo, robustness_split, workbench
+from seglab.measure import metrics
+from seglab.predict.model import Model
+from seglab.predict.samples import FOLDER, SAMPLES
+from seglab.predict.segmenter import Segmenter
+from seglab.predict.shelf import shelf
+from seglab.records import robustness
+from seglab.records.robustness import CONDITIONS, Robustness
+from seglab.ui import models
 from seglab.ui.photos import sample_photo
-from seglab.ui.workbench import ModelRef
+from seglab.ui.robustness import photo as robustness_photo
+from seglab.ui.robustness import split as robustness_split
 from tests.pages.conftest import ROOT, RUN_S, figure, said, send, settle
 
 PAGE = ROOT / "pages" / "robustness.py"
@@ -55,8 +60,8 @@ def test_the_page_shows_all_fifteen_and_what_one_does_to_masks_and_figures() -> 
     assert np.array_equal(worse.shown, corrupt(pixels, "rain", 3, 7)[0])
     assert bent is not None
     assert np.array_equal(bent, truth)
-    ref = next(ref for ref in workbench.bundled_models() if ref.key == "fpn_convnextv2")
-    segmenter = Segmenter(ref.folder)
+    ref = next(ref for ref in shelf() if ref.key == "fpn_convnextv2")
+    segmenter = Segmenter(ref)
     labels = [segmenter.predict(shown).labels for shown in (pixels, worse.work["standard"])]
     miou = [metrics.miou(metrics.confusion_matrix(ids, truth, 11)) * 100 for ids in labels]
     assert (row["mIoU before"], row["mIoU after"]) == pytest.approx(miou, abs=0.3)
@@ -103,12 +108,12 @@ def test_a_link_full_of_nonsense_opens_the_default() -> None:
 
 
 def test_without_a_trained_model_the_page_says_which_command_makes_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compare, "bundled_models", lambda: [])
+    monkeypatch.setattr(models, "shelf", lambda: [])
     page = AppTest.from_file(str(PAGE), default_timeout=RUN_S).run()
     assert "python -m trainers.train" in page.info[0].value
 
 
-def measured(ref: ModelRef, weaker: int = 0, **about: Any) -> Robustness:
+def measured(ref: Model, weaker: int = 0, **about: Any) -> Robustness:
     """Return an invented measurement of 24 images; ``weaker`` takes hits away under every corruption."""
     rng, n = np.random.default_rng(0), 24
     confusions = rng.integers(0, 20, (len(CONDITIONS), n, 11, 11)).astype(np.uint32)
@@ -119,13 +124,13 @@ def measured(ref: ModelRef, weaker: int = 0, **about: Any) -> Robustness:
 
 
 @pytest.fixture
-def refs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModelRef]:
+def refs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Model]:
     """Return two models with invented measurements, the second the better, in folders that a test may change."""
-    refs = [replace(ref, folder=tmp_path / ref.key) for ref in workbench.bundled_models()[:2]]
+    refs = [replace(ref, measured=tmp_path / ref.key) for ref in shelf()[:2]]
     for ref, weaker in zip(refs, (200, 0), strict=True):
-        ref.folder.mkdir()
-        robustness.save(ref.folder, measured(ref, weaker))
-    monkeypatch.setattr(robustness_split, "bundled_models", lambda: refs)
+        ref.measured.mkdir()
+        robustness.save(ref.measured, measured(ref, weaker))
+    monkeypatch.setattr(robustness_split, "shelf", lambda: refs)
     return refs
 
 
@@ -133,7 +138,7 @@ def open_split(**link: str | list[str]) -> AppTest:
     return open_at(part="On a whole split", **link)
 
 
-def test_the_sentence_names_who_loses_least_by_how_much_and_whether_that_is_sure(refs: list[ModelRef]) -> None:
+def test_the_sentence_names_who_loses_least_by_how_much_and_whether_that_is_sure(refs: list[Model]) -> None:
     page = open_split()
     found = {ref.title: measured(ref, weaker) for ref, weaker in zip(refs, (200, 0), strict=True)}
     loss = mean_loss(found, block=5)
@@ -155,12 +160,12 @@ def test_the_sentence_names_who_loses_least_by_how_much_and_whether_that_is_sure
     )
 
 
-def test_equal_models_are_not_told_apart(refs: list[ModelRef]) -> None:
-    robustness.save(refs[0].folder, measured(refs[0], 0))
+def test_equal_models_are_not_told_apart(refs: list[Model]) -> None:
+    robustness.save(refs[0].measured, measured(refs[0], 0))
     assert "not distinguishable from the choice of images (" in said(open_split())
 
 
-def test_matrices_follow_severity_and_corruption(refs: list[ModelRef]) -> None:
+def test_matrices_follow_severity_and_corruption(refs: list[Model]) -> None:
     page = open_split(level="3", of="GlassBlur")
     table = drop_table({ref.title: measured(ref, w) for ref, w in zip(refs, (200, 0), strict=True)}, CAMVID.names)
     rows = table[(table["severity"] == 3) & (table["model"] == refs[0].title)].set_index("corruption")
@@ -180,22 +185,22 @@ def test_matrices_follow_severity_and_corruption(refs: list[ModelRef]) -> None:
     ],
 )
 def test_what_is_not_of_these_weights_or_not_finished_is_left_out(
-    refs: list[ModelRef], about: dict[str, Any], words: str
+    refs: list[Model], about: dict[str, Any], words: str
 ) -> None:
-    robustness.save(refs[1].folder, measured(refs[1], **about))
+    robustness.save(refs[1].measured, measured(refs[1], **about))
     page = open_split()
     assert words in said(page)
     assert page.dataframe[0].value["model"].tolist() == [refs[0].title]
 
 
-def test_damaged_or_missing_measurements_are_told_and_the_other_stays(refs: list[ModelRef]) -> None:
-    (refs[0].folder / robustness.FILE).write_text("x")
+def test_damaged_or_missing_measurements_are_told_and_the_other_stays(refs: list[Model]) -> None:
+    (refs[0].measured / robustness.FILE).write_text("x")
     page = open_split()
     assert "cannot be read; run trainers.robustness again" in said(page)
     assert page.dataframe[0].value["model"].tolist() == [refs[1].title]
-    (refs[0].folder / robustness.FILE).unlink()
+    (refs[0].measured / robustness.FILE).unlink()
     assert f"Not measured: {refs[0].title}" in said(open_split())
-    (refs[1].folder / robustness.FILE).unlink()
+    (refs[1].measured / robustness.FILE).unlink()
     assert "No model has been measured under corruption here yet" in said(open_split())
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from seglab import latency
-from seglab.imports.table import parse_csv, write_import
-from seglab.latency import Latency, Measurement
-from seglab.run_tables import template_csv
-from seglab.runs import EXPERIMENT, SCHEMA_VERSION
+from seglab.evidence.runs.table import template_csv
+from seglab.predict import latency
+from seglab.predict.latency import Latency, Measurement
+from seglab.predict.shelf import EXPERIMENT
+from seglab.records.imports.table import parse_csv, write_import
+from seglab.records.runs import SCHEMA_VERSION
 from tests.pages.conftest import ROOT, OpenPage, run, said
 from tests.synthetic import write_experiment
 
@@ -324,7 +325,7 @@ for tab in sys.argv[2:]:
     page.query_params["tab"] = tab
     page.run()
     assert not page.exception and not page.error, tab
-print(*{"torch", "transformers", "openvino", "timm", "seglab.inference"} & sys.modules.keys())
+print(*{"torch", "transformers", "openvino", "timm", "seglab.predict.segmenter"} & sys.modules.keys())
 """
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from seglab.imports.table import parse_csv, write_import
-from seglab.run_tables import template_csv
+from seglab.evidence.runs.table import template_csv
+from seglab.records.imports.table import parse_csv, write_import
 from tests.pages.conftest import ROOT, OpenPage, run, said
 from tests.synthetic import write_experiment
 

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import yaml
 
-from seglab.runs import RunWriter, read_counts, read_epochs, read_record
+from seglab.records.runs import read_counts, read_epochs, read_record
+from seglab.records.writer import RunWriter
 from tests import tiny
 from tests.training import record_of, rows
 from trainers import ablate
 from trainers.ablate import Grid, Progress, duration, look, main, remaining_s, table
-from trainers.recipe import RECIPES, Recipe, load_grid
+from trainers.training.recipe import RECIPES, Recipe, load_grid
 
 NAMES = ["a-ce-seed1", "b-boundary-seed1", "a-ce-seed2", "b-boundary-seed2"]
 OF_THE_MOMENT = ("started", "finished", "seconds_per_epoch", "peak_memory_mib", "resumed")

@@ -9,24 +9,25 @@ import numpy as np
 import pytest
 import torch
 
-from seglab import metrics
-from seglab.checkpoints import load_run
 from seglab.data import Subset
 from seglab.data.camvid import CamVid
 from seglab.labels import space
+from seglab.measure.counts import count_image, summarise_images
 from seglab.models import build
-from seglab.runs import read_counts, read_epochs
+from seglab.predict.networks import load_run
+from seglab.records.runs import read_counts, read_epochs
 from tests import tiny
 from trainers import explain
-from trainers.evaluate import main, measure, predict
-from trainers.loading import normalise
+from trainers.evaluate import main
 from trainers.train import train
+from trainers.training.evaluation import measure, predict
+from trainers.training.loading import normalise
 
 
 def test_the_headline_is_reproduced_from_the_stored_weights(tiny_run: Path, camvid: Path) -> None:
     record = json.loads((tiny_run / "run.json").read_text())
     per_image = measure(load_run(tiny_run), CamVid(camvid, "val"))
-    again = metrics.summarise_images(per_image, space("camvid-11").names)
+    again = summarise_images(per_image, space("camvid-11").names)
     assert set(again) == set(record["metrics"])
     for name, value in again.items():
         recorded = record["metrics"][name]
@@ -128,7 +129,7 @@ def test_full_masks_are_scored_with_enlarged_answers_and_a_part_of_val_is_found_
     with torch.inference_mode():
         logits = load_run(folder)(normalise(torch.from_numpy(small)[None]))
     large = torch.nn.functional.interpolate(logits, size=(64, 96), mode="bilinear", align_corners=False)
-    expected = metrics.count_image(large.argmax(1)[0].numpy().astype(np.uint8), mask, 11)
+    expected = count_image(large.argmax(1)[0].numpy().astype(np.uint8), mask, 11)
     np.testing.assert_array_equal(counts["e1/confusion"][0], expected["confusion"])
     assert main([str(folder), "--data", str(camvid)]) == 0
     assert f"recorded {record['metrics']['miou']:.6f}"[:14] in " ".join(capsys.readouterr().out.split())

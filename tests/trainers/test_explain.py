@@ -8,17 +8,18 @@ import cv2
 import numpy as np
 import pytest
 
-from seglab import cam_records
-from seglab.cam import Explainer, class_mean
-from seglab.checkpoints import load_run
+from seglab.explain.gradcam import Explainer, class_mean
+from seglab.explain.pointing import coactivation, density, energy_inside, peak_inside
 from seglab.labels import space
 from seglab.models import spec
-from seglab.pointing import coactivation, density, energy_inside, peak_inside
-from seglab.runs import RunError, read_record
+from seglab.predict.networks import load_run
+from seglab.records import cams as cam_records
+from seglab.records.files import RunError
+from seglab.records.runs import read_record
 from trainers import explain as module
-from trainers.evaluate import open_validation
 from trainers.explain import explain_run, main
-from trainers.loading import eval_batches
+from trainers.training.evaluation import open_validation
+from trainers.training.loading import eval_batches
 
 C = space("camvid-11").num_classes
 

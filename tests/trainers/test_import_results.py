@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seglab.runs import RunStore
+from seglab.records.store import RunStore
 from trainers.import_results import main
 
 GOOD = "variant,seed,epoch,mIoU,road\nA: CE,1,10,71.5,95\nA: CE,2,10,71.0,94\nB,1,10,70.0,93\n"

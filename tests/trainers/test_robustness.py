@@ -7,17 +7,19 @@ import numpy as np
 import pytest
 import torch
 
-from seglab import robustness
-from seglab.checkpoints import load_run
-from seglab.corruptions import corrupt
+from seglab.data.corruptions import corrupt
+from seglab.evidence.robustness import drop_table, ranking
 from seglab.labels import space
-from seglab.metrics import confusion_matrix, iou_per_class, miou
-from seglab.robustness import CLEAN, CONDITIONS, Robustness, drop_table, ranking
-from seglab.runs import RunError, read_counts, read_record
+from seglab.measure.metrics import confusion_matrix, iou_per_class, miou
+from seglab.predict.networks import load_run
+from seglab.records import robustness
+from seglab.records.files import RunError
+from seglab.records.robustness import CLEAN, CONDITIONS, Robustness
+from seglab.records.runs import read_counts, read_record
 from trainers import robustness as module
-from trainers.evaluate import open_validation, predict
-from trainers.loading import normalise
 from trainers.robustness import main, measure_run
+from trainers.training.evaluation import open_validation, predict
+from trainers.training.loading import normalise
 
 C = space("camvid-11").num_classes
 FEW = (CLEAN, "blur/3", "optical_distortion/2", "rain/1")

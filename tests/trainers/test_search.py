@@ -12,14 +12,14 @@ import optuna
 import pytest
 import yaml
 
-from seglab.runs import RunWriter
-from seglab.studies import find_studies, read_study, trials_table
+from seglab.records.studies import find_studies, read_study, trials_table
+from seglab.records.writer import RunWriter
 from tests import tiny
 from tests.training import Killed, once
 from trainers import search as module
-from trainers.recipe import RECIPES, Recipe, load_recipe
 from trainers.search import Search, Study, main, open_studies, work_through
-from trainers.setup import TrainingError
+from trainers.training.recipe import RECIPES, Recipe, load_recipe
+from trainers.training.setup import TrainingError
 
 SPACE = {
     "lr": {"low": 1e-4, "high": 1e-2, "log": True},

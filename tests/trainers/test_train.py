@@ -13,16 +13,16 @@ import yaml
 from safetensors import SafetensorError
 from torch import nn
 
-from seglab.checkpoints import load_run
-from seglab.runs import read_counts, read_epochs, read_record
+from seglab.predict.networks import load_run
+from seglab.records.runs import read_counts, read_epochs, read_record
 from tests import tiny
 from tests.training import NAME, THREE, record_of, run
-from trainers import setup
 from trainers import train as module
-from trainers.loading import epoch_batches
-from trainers.recipe import build_recipe
-from trainers.setup import TrainingError, explain
 from trainers.train import Training, main
+from trainers.training import setup
+from trainers.training.loading import epoch_batches
+from trainers.training.recipe import build_recipe
+from trainers.training.setup import TrainingError, explain
 
 
 def test_two_images_are_learned_by_heart(tmp_path: Path) -> None:

@@ -1,0 +1,65 @@
+"""The README's table of bundled models, made from their records so that no figure is typed by hand."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from seglab.labels import SPACES, remap_table, space
+from seglab.measure import metrics
+from seglab.predict.sources.run import starts_from
+from seglab.records.runs import Run, read_counts
+
+MARKS = ("<!-- models -->", "<!-- /models -->")
+
+
+def rolled_up_miou(run: Run, target: str = "cityscapes-8") -> float:
+    """Return the mIoU of a run's last evaluation in a coarser label space, from the stored confusions."""
+    name = f"e{run.record['epochs']}/confusion"
+    confusion = read_counts(run.folder, [name])[name].astype("int64").sum(0)
+    table = remap_table(run.record["label_space"], target)
+    return metrics.miou(metrics.roll_up(confusion, table, space(target).num_classes))
+
+
+def models_table(runs: Sequence[Run]) -> str:
+    """Return two Markdown tables: one line per model, and IoU per class."""
+    lines = [
+        "| model | parameters | starts from | epochs | s/epoch | mIoU, 11 classes | mIoU, 8 groups | pixel accuracy | weights |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for run in runs:
+        record, values = run.record, run.record["metrics"]
+        lines.append(
+            f"| {record['title']} (`{record['model']['key']}`) | {record['model']['parameters'] / 1e6:.2f} M "
+            f"| {starts_from(record)} | {record['epochs']} | {record['seconds_per_epoch']:.0f} | **{values['miou'] * 100:.1f}** "
+            f"| {rolled_up_miou(run) * 100:.1f} | {values['pixel_accuracy'] * 100:.1f} "
+            f"| {record['weights']['bytes'] / 2**20:.1f} MiB |"
+        )
+    names = SPACES["camvid-11"].names
+    lines += ["", "| IoU (%) | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    for run in runs:
+        values = run.record["metrics"]
+        cells = [f"{(values[f'iou/{name}'] or 0) * 100:.1f}" for name in names]
+        lines.append(f"| `{run.record['model']['key']}` | " + " | ".join(cells) + " |")
+    first = runs[0].record
+    val = first["data"]["val"]
+    devices = sorted(
+        {f"{r.record['environment']['device']}, {r.record['environment']['threads']} thread" for r in runs}
+    )
+    lines += [
+        "",
+        f"Data: CamVid train ({first['data']['train']['images']} frames); figures on val ({val['images']} frames of 480x360, "
+        f"fingerprint `{val['fingerprint'][:12]}`), dataset-level, at the last epoch, from the stored float16 weights. "
+        f"Seed {first['seed']}; trained on {'; '.join(devices)}. Weights: research use (NOTICE.md).",
+    ]
+    return "\n".join(lines)
+
+
+def write_readme(readme: Path, table: str) -> bool:
+    """Put the table between the README's marks; return whether anything changed."""
+    text = readme.read_text(encoding="utf-8")
+    new = re.sub(
+        f"{re.escape(MARKS[0])}.*{re.escape(MARKS[1])}", lambda _: f"{MARKS[0]}\n{table}\n{MARKS[1]}", text, flags=re.S
+    )
+    if new != text:
+        readme.write_text(new, encoding="utf-8")
+    return new != text

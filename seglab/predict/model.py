@@ -1,0 +1,76 @@
+"""The contract of whatever answers a photo: what is known of a model before a network is loaded. No torch here.
+
+Pages, service, Grad-CAM, robustness, latency, export and report know a :class:`Model` and nothing of where it comes from;
+that is what its :class:`Source` knows (one file each in :mod:`seglab.predict.sources`).
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Source(Protocol):
+    """Where a model comes from."""
+
+    @property
+    def layers(self) -> Mapping[str, str]:
+        """Where Grad-CAM may look, as the screen names it -> module; the first is the default, empty without gradients."""
+        ...
+
+    def network(self) -> "nn.Module":
+        """Return the network with its weights, in eval mode; imports torch.
+
+        Raises:
+            ValueError: where it cannot be loaded; one sentence.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What captions and tables say of a model, each with where it comes from; what is not known is empty or none."""
+
+    origin: str  # the run, checkpoint or file, as shown
+    provenance: str  # trained, published, imported, ...
+    parameters: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)  # by key, fractions, measured on `split` of `data`
+    data: str = ""
+    split: str = ""
+    images: int | None = None  # of the split
+    fingerprint: str = ""  # of the split
+    epochs: int | None = None
+    starts_from: str = ""
+    teacher: str = ""
+    device: str = ""  # it was trained on
+    commit: str = ""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model that can be asked for scores, before it is loaded."""
+
+    key: str  # short name in links, files and requests; unique on a shelf
+    title: str
+    label_space: str  # key of the space that its scores have
+    sha256: str  # of its weights
+    network: Mapping[str, Any]  # how the network around the weights is built
+    facts: Facts
+    source: Source
+    measured: Path | None = (
+        None  # the folder that keeps what was measured of it (robustness, mean maps), where there is one
+    )
+    shown: bool = True  # without being asked for
+    stored: bool = False  # answers stored ahead of time may stand for it
+
+    @cached_property
+    def id(self) -> str:
+        """What the model is: its weights and how the network around them is built. Equal ids give equal answers."""
+        built = json.dumps([self.sha256, self.network, self.label_space], sort_keys=True, default=str)
+        return hashlib.sha256(built.encode(errors="backslashreplace")).hexdigest()

@@ -1,0 +1,77 @@
+"""A published Mask2Former checkpoint in the hub's format: a local folder, or a name that the hub knows."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seglab.labels import SPACES
+from seglab.predict.model import Facts, Model
+
+if TYPE_CHECKING:
+    from seglab.models import QueryModel
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A checkpoint that is loaded already: its hash needs the weights."""
+
+    net: "QueryModel"
+
+    @property
+    def layers(self) -> Mapping[str, str]:
+        """Where Grad-CAM may look."""
+        from seglab.models import spec
+
+        return spec("mask2former").cam_layers
+
+    def network(self) -> "QueryModel":
+        """Return the network."""
+        return self.net
+
+
+def find(text: str) -> Model:
+    """Load a published checkpoint; imports torch.
+
+    Raises:
+        ValueError: where it cannot be loaded.
+    """
+    from seglab.models.mask2former import load_published
+    from seglab.models.weights import check_safetensors
+
+    folder = Path(text)
+    for file in sorted(folder.glob("*.safetensors")):
+        check_safetensors(file)
+    return published_model(load_published(text), folder)
+
+
+def published_model(net: "QueryModel", folder: Path) -> Model:
+    """Describe a published checkpoint; its hash is over configuration and weights.
+
+    Raises:
+        ValueError: where its classes are none of the label spaces.
+    """
+    from seglab.models import num_parameters
+
+    label_space = next((k for k, s in SPACES.items() if s.num_classes == net.num_classes), None)
+    if label_space is None:
+        raise ValueError(f"expected a checkpoint of 7, 11 or 19 classes, got {net.num_classes}")
+    config = net.net.config.to_dict()
+    for name in ("_name_or_path", "transformers_version"):  # say nothing of the network
+        config.pop(name, None)
+    total = hashlib.sha256(json.dumps(config, sort_keys=True, default=str).encode())
+    for name, value in sorted(net.state_dict().items()):
+        total.update(name.encode())
+        total.update(value.contiguous().numpy().tobytes())
+    parameters = num_parameters(net)
+    return Model(
+        key="mask2former",
+        title=f"Mask2Former ({folder.name})",
+        label_space=label_space,
+        sha256=total.hexdigest(),
+        network={"key": "mask2former", "size": "published", "parameters": parameters},
+        facts=Facts(origin=folder.name, provenance="published", parameters=parameters),
+        source=HubSource(net),
+    )

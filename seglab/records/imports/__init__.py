@@ -1,0 +1,3 @@
+"""Tables of results from elsewhere: ``sheet`` reads, ``table`` checks and writes, ``removal`` takes back,
+``problems`` collects what is wrong.
+"""

@@ -1,0 +1,1 @@
+"""Which recipe wins at which epoch? ``choices`` (what is compared), ``sections`` (charts, tables, sentence)."""
