@@ -160,9 +160,9 @@ def test_the_data_of_a_chart_has_every_seed(open_at: OpenPage) -> None:
 
     page = open_at()
     assert [button.label for button in page.download_button] == ["CSV", "CSV"]
-    import seglab.records.runs as records
+    from seglab.records import store
 
-    curves = curves_of(RunStore(records.RESULTS).curves(EXPERIMENT, "miou"), "miou")
+    curves = curves_of(RunStore(store.RESULTS).curves(EXPERIMENT, "miou"), "miou")
     table = curve_table(curves)
     assert list(table.columns) == ["variant", "epoch", "mean", "half_width", "n", "seed 42", "seed 123", "seed 456"]
     assert len(table) == 4 * 40
