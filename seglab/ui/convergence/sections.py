@@ -1,6 +1,6 @@
 """Sections of the Convergence page: curves with a scrubber, rankings, pairs, two epochs beside each other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -38,20 +38,26 @@ def evidence(view: View) -> None:
             "Choose another metric or class."
         )
         return
-    epoch = _epoch_slider("Epoch", epochs, "epoch", epochs[-1])
+    epoch = _epoch_slider("Epoch", epochs, "epoch", early_epoch(epochs))
     with st.container(border=True):
         st.markdown(_verdict(view, epoch))
     _curve_chart(view, epoch)
     left, right = st.columns(2, gap="medium")
     with left:
         _ranking_table(view, epoch, "epoch")
-    if len(epochs) > 1:
+    if epoch != epochs[-1]:
         with right:
             _ranking_table(view, epochs[-1], "last")
     if view.published is None:
         _pairs(view, epoch)
     if len(epochs) > 1:
         _two_epochs(view, epochs)
+
+
+def early_epoch(epochs: Sequence[int]) -> int:
+    """Return where a reader begins: the epoch nearest to :data:`EARLY_EPOCH`, before the last where there are several."""
+    near = min(epochs, key=lambda epoch: abs(epoch - EARLY_EPOCH))
+    return near if near != epochs[-1] else epochs[0]
 
 
 def _epoch_slider(label: str, epochs: list[int], key: str, default: int) -> int:
@@ -134,7 +140,14 @@ def _ranking_table(view: View, epoch: int, key: str) -> None:
     )
     if view.published is not None:
         shown = shown.drop(columns=["min", "max", "n"])
-    st.dataframe(shown, hide_index=True, key=f"ranking-{key}", column_config=results.percent_columns(["min", "max"], 2))
+    number = st.column_config.NumberColumn
+    narrow = {
+        "#": number(width=40),
+        "n": number(width=40),
+        "min": number(width=62, format="%.2f"),
+        "max": number(width=62, format="%.2f"),
+    }
+    st.dataframe(shown, hide_index=True, key=f"ranking-{key}", column_config=narrow)
 
 
 def _with_half(value: float, half: float) -> str:
@@ -187,9 +200,9 @@ def pair_table(curves: Curves, epoch: int, names: Mapping[str, str]) -> pd.DataF
 
 def _two_epochs(view: View, epochs: list[int]) -> None:
     st.markdown("#### Early and late")
-    near = min(epochs, key=lambda e: abs(e - EARLY_EPOCH))
-    default = (near, epochs[-1]) if near != epochs[-1] else (epochs[0], epochs[-1])
-    early, late = st.select_slider("Two epochs", epochs, default, key="two", bind="query-params")
+    early, late = st.select_slider(
+        "Two epochs", epochs, (early_epoch(epochs), epochs[-1]), key="two", bind="query-params"
+    )
     if early == late:
         st.info("Choose two different epochs.")
         return

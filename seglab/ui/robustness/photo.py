@@ -30,6 +30,13 @@ from seglab.ui.workbench import Answer
 
 THUMB_PX = 320  # width
 OPACITY = 0.55
+# The button below a small picture reaches over the picture: Streamlit's images take no clicks that stay on the page.
+_WHOLE_THUMB = """
+[class*="st-key-thumb-"] { position: relative }
+[class*="st-key-thumb-"] :is([data-testid="stButton"], [class*="st-key-open-"], button) { position: static }
+[class*="st-key-thumb-"] button::after { content: ""; position: absolute; inset: 0 }
+[class*="st-key-thumb-"]:hover img { outline: 2px solid var(--st-primary-color); outline-offset: -2px }
+"""
 SEVERITY_WORDS = {1: "1 mild", 2: "2 medium", 3: "3 strong"}
 
 
@@ -102,11 +109,19 @@ def _with_mask(photo: ShownPhoto) -> ShownPhoto:
 
 
 def _gallery(photo: ShownPhoto, severity: Severity, seed: int) -> None:
+    """Show the photo under every corruption; a click anywhere on one opens it."""
     pictures = _thumbs(photo, severity, seed)
+    st.html(f"<style>{_WHOLE_THUMB}</style>")
     with st.grid(5, min_column_width=150, gap="xsmall"):
         for key, picture in zip(CORRUPTIONS, pictures, strict=True):
             one = CORRUPTIONS[key]
-            st.image(picture, caption=one.title, width="stretch", alt=f"{photo.alt}: {one.title}, {one.what}")
+            with st.container(key=f"thumb-{key}", gap=None):
+                st.image(picture, width="stretch", alt=f"{photo.alt}: {one.title}, {one.what}")
+                st.button(one.title, key=f"open-{key}", type="tertiary", width="stretch", on_click=_open, args=(key,))
+
+
+def _open(key: str) -> None:
+    st.session_state["corruption"] = key
 
 
 def _thumbs(photo: ShownPhoto, severity: Severity, seed: int) -> list[NDArray[np.uint8]]:
