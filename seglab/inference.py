@@ -181,15 +181,32 @@ class Segmenter:
         return to_labels(scores, height, width, table, space(target).num_classes)
 
 
+def published_space(model: QueryModel) -> str:
+    """Return the label space of a published checkpoint: that of its class names, else the only one with as many classes.
+
+    Raises:
+        ValueError: where none or several could be meant.
+    """
+    fitting = [key for key, one in SPACES.items() if one.num_classes == model.num_classes]
+    if not fitting:
+        *sizes, last = sorted({one.num_classes for one in SPACES.values()})
+        expected = f"{', '.join(map(str, sizes))} or {last} classes"
+        raise ValueError(f"expected a checkpoint of {expected}, got {model.num_classes}")
+    told = model.net.config.id2label or {}
+    names = tuple(str(told.get(i)).lower() for i in range(model.num_classes))
+    named = next((key for key in fitting if SPACES[key].names == names), None)
+    if named is None and len(fitting) > 1:
+        raise ValueError(f"expected an id2label with the class names of {' or '.join(fitting)}, got other names")
+    return named or fitting[0]
+
+
 def published_record(model: QueryModel, folder: Path) -> dict[str, Any]:
     """Describe a published checkpoint the way a run's record would; its hash is over configuration and weights.
 
     Raises:
         ValueError: where its classes are none of the label spaces.
     """
-    key = next((k for k, s in SPACES.items() if s.num_classes == model.num_classes), None)
-    if key is None:
-        raise ValueError(f"expected a checkpoint of 7, 11 or 19 classes, got {model.num_classes}")
+    key = published_space(model)
     config = model.net.config.to_dict()
     for name in ("_name_or_path", "transformers_version"):  # say nothing of the network
         config.pop(name, None)

@@ -2,7 +2,10 @@
 
 import json
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -209,6 +212,21 @@ def test_a_published_checkpoint_segments_in_its_nineteen_classes(published: Path
     assert prediction.labels.shape == (64, 96)
     assert prediction.labels.max() < 19
     assert segmenter.predict(street(0)[0], "cityscapes-8").labels.max() < 7
+
+
+def test_a_published_checkpoint_has_the_space_of_its_class_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    cityscapes = space("cityscapes-19")
+    other = replace(cityscapes, key="a-19", classes=cityscapes.classes[::-1])
+    monkeypatch.setattr(inference, "SPACES", {"a-19": other, "cityscapes-19": cityscapes})
+
+    def found(names: Sequence[str]) -> str:
+        config = SimpleNamespace(id2label=dict(enumerate(names)))
+        return inference.published_space(SimpleNamespace(num_classes=19, net=SimpleNamespace(config=config)))  # type: ignore[arg-type]
+
+    assert found([name.title() for name in cityscapes.names]) == "cityscapes-19"
+    assert found(other.names) == "a-19"
+    with pytest.raises(ValueError, match="expected an id2label with the class names of a-19 or cityscapes-19"):
+        found([f"LABEL_{i}" for i in range(19)])
 
 
 def key_of(source: Path, monkeypatch: pytest.MonkeyPatch) -> str:

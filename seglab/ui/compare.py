@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from seglab.labels import LabelSpace, Palette, remap_table, rolls_up, space
+from seglab.labels import GROUPS, SPACES, LabelSpace, Palette, remap_table, rolls_up, space
 from seglab.runs import COMPARED, RunError
 from seglab.scores import Detail, to_labels
 from seglab.ui.cam_work import cam_bench
@@ -25,7 +25,6 @@ from seglab.ui.workbench import (
 )
 
 DATA_TITLES = {"camvid": "CamVid", "cityscapes": "Cityscapes"}
-SPACE_TITLES = {"camvid-11": "11 classes", "cityscapes-8": "8 groups", "cityscapes-19": "19 classes"}
 MAX_SHOWN = 6
 MAX_SESSION_BYTES = 192 * 2**20
 _POLL_S = 0.4
@@ -71,7 +70,8 @@ def settings() -> Settings:
                 "Colour-blind safe colours",
                 key="safe",
                 bind="query-params",
-                help="Okabe and Ito's colours and shades of them. No palette keeps 19 classes apart: take 8 groups.",
+                help="Okabe and Ito's colours and shades of them. No palette keeps 19 classes apart: "
+                f"take {space(GROUPS).short}.",
             )
             fine = st.toggle(
                 "More detail (slower)",
@@ -81,12 +81,12 @@ def settings() -> Settings:
                 "work. Changes nothing for photos whose shorter side has 512 pixels or fewer.",
             )
             _own_run()
-        common = [key for key in SPACE_TITLES if all(rolls_up(m.label_space, key) for m in models)]
+        common = common_spaces(models)
         chosen = st.segmented_control(
             "Label space",
             common,
             default=common[0] if common else None,
-            format_func=lambda key: SPACE_TITLES[key],
+            format_func=lambda key: space(key).short,
             key="classes",
             bind="query-params",
             required=True,
@@ -95,6 +95,12 @@ def settings() -> Settings:
     return Settings(
         models, space(chosen or common[0]), "colour-blind" if safe else "native", "high" if fine else "standard"
     )
+
+
+def common_spaces(models: Sequence[ModelRef]) -> list[str]:
+    """Return the label spaces that all models can answer in; of one data set's, the coarser comes first."""
+    common = [key for key in SPACES if all(rolls_up(m.label_space, key) for m in models)]
+    return sorted(common, key=lambda key: (key.rpartition("-")[0], space(key).num_classes))
 
 
 def choose_models(refs: dict[str, ModelRef]) -> list[ModelRef]:
@@ -266,7 +272,7 @@ def facts(model: ModelRef, answer: Answer | None = None) -> str:
     metrics, data = model.record.get("metrics") or {}, (model.record.get("data") or {}).get("name") or "unknown data"
     parts = ["no val figure"]
     if metrics.get("miou") is not None:
-        classes = SPACE_TITLES.get(model.label_space, model.label_space)
+        classes = space(model.label_space).short if model.label_space in SPACES else model.label_space
         parts = [f"val mIoU {metrics['miou'] * 100:.1f} % ({DATA_TITLES.get(data, data)}, {classes})"]
     parts.append(f"{(model.record['model'].get('parameters') or 0) / 1e6:.1f} M parameters")
     if answer is not None:

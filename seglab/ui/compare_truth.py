@@ -1,7 +1,5 @@
 """The Compare page's ground truth: the sample's own or an uploaded mask, IoU per model and class, error maps."""
 
-from typing import cast
-
 import numpy as np
 import pandas as pd
 import streamlit as st
@@ -9,7 +7,7 @@ from numpy.typing import NDArray
 
 from seglab import metrics
 from seglab.images import ImageError, blend, resize_labels
-from seglab.labels import REMAPS, SPACES, VOID, SpaceKey, remap, space
+from seglab.labels import GROUPS, SPACES, VOID, remap, rolls_up, space
 from seglab.ui.compare import Result, Settings, labels_at
 from seglab.ui.photos import ShownPhoto, read_truth
 
@@ -47,14 +45,15 @@ def truth(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
 def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | None:
     """Return the ground truth in the chosen label space: the sample's own, or an uploaded mask."""
     if photo.truth is not None:
-        if (photo.truth_space, chosen.space.key) not in REMAPS:
-            st.info(f"This sample's mask has {space(photo.truth_space).title}; choose that label space or 8 groups.")
+        if not rolls_up(photo.truth_space, chosen.space.key):
+            known = f"{space(photo.truth_space).title}; choose that label space or {space(GROUPS).short}"
+            st.info(f"This sample's mask has {known}.")
             return None
         st.caption("Ground truth: the exact mask of this procedural scene.")
         return remap(photo.truth, photo.truth_space, chosen.space.key)
     source = mask_space()
-    if (source, chosen.space.key) not in REMAPS:
-        st.info(f"{SPACES[source].title} cannot be told as {chosen.space.title}; choose 8 groups above.")
+    if not rolls_up(source, chosen.space.key):
+        st.info(f"{space(source).title} cannot be told as {chosen.space.title}; choose {space(GROUPS).short} above.")
         return None
     mask = uploaded_mask(photo, source)
     if mask is None:
@@ -63,14 +62,13 @@ def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | No
     return remap(mask, source, chosen.space.key)
 
 
-def mask_space() -> SpaceKey:
+def mask_space() -> str:
     """Let the reader say which label space the ids of a mask are of."""
     words = "The mask's ids are those of"
-    chosen = st.selectbox(words, list(SPACES), format_func=lambda key: SPACES[key].title, key="truth-space")
-    return cast(SpaceKey, chosen)
+    return str(st.selectbox(words, list(SPACES), format_func=lambda key: space(key).title, key="truth-space"))
 
 
-def uploaded_mask(photo: ShownPhoto, source: SpaceKey) -> NDArray[np.uint8] | None:
+def uploaded_mask(photo: ShownPhoto, source: str) -> NDArray[np.uint8] | None:
     """Let the reader give a mask of a photo, with ids of a label space; none where there is none that can be used."""
     file = st.file_uploader(
         f"A mask of {photo.width} by {photo.height} pixels: an 8-bit PNG of class ids",
@@ -85,15 +83,13 @@ def uploaded_mask(photo: ShownPhoto, source: SpaceKey) -> NDArray[np.uint8] | No
     except ImageError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
-    if (mask >= SPACES[source].num_classes).all():
+    of = space(source)
+    if (mask >= of.num_classes).all():
         st.error(f"No pixel of {file.name} holds an id of {source}; choose the label space its ids belong to.")
         return None
-    known = SPACES[source].num_classes + (source == "camvid-11")  # CamVid's own masks call 11 unlabelled
-    strange = float(((mask >= known) & (mask != VOID)).mean())
+    strange = float((~np.isin(mask, (*range(of.num_classes), *of.void))).mean())
     if strange:
-        st.warning(
-            f"{strange:.1%} of {file.name} holds ids that {SPACES[source].title} does not have; they are left out."
-        )
+        st.warning(f"{strange:.1%} of {file.name} holds ids that {of.title} does not have; they are left out.")
     return mask
 
 
