@@ -194,7 +194,7 @@ def published_space(model: QueryModel) -> str:
         raise ValueError(f"expected a checkpoint of {expected}, got {model.num_classes}")
     told = model.net.config.id2label or {}
     names = tuple(str(told.get(i)).lower() for i in range(model.num_classes))
-    named = next((key for key in fitting if SPACES[key].names == names), None)
+    named = next((key for key in fitting if tuple(map(str.lower, SPACES[key].names)) == names), None)
     if named is None and len(fitting) > 1:
         raise ValueError(f"expected an id2label with the class names of {' or '.join(fitting)}, got other names")
     return named or fitting[0]

@@ -269,6 +269,6 @@ def test_a_checkpoint_of_other_classes_is_refused(published: Path, tmp_path: Pat
     from seglab.models.mask2former import load_published
 
     model = load_published(published)
-    model.num_classes = 150
-    with pytest.raises(ValueError, match="expected a checkpoint of 7, 11 or 19 classes, got 150"):
+    model.num_classes = 254
+    with pytest.raises(ValueError, match=r"expected a checkpoint of 7, .*11.* or \d+ classes, got 254"):
         inference.published_record(model, tmp_path)

@@ -19,7 +19,7 @@ class LabelClass:
     """One class of a label space.
 
     Attributes:
-        name: unique in its space, whatever the case of its letters.
+        name: unique in its space, whatever the case of its letters and with _ read as a space.
         colour: RGB, 0 to 255, as the data set paints it.
         safe_colour: RGB that colour-blind readers can tell from the others.
         group: what it is in the eight groups; none where it is void there.

@@ -15,6 +15,7 @@ classes:                # in the order of their ids, from 0
 All that is known of a class is on its own line, also what it is in other spaces: its name is written once, adding or removing a
 class is one line, and a reader who checks a map need not hold two lists side by side. ``group``, the map to the eight groups,
 has a word of its own since nearly every space has it. A class without one is void there, and so it is with any other space.
+A data set whose classes are another's, such as KITTI with those of Cityscapes, needs no space of its own.
 ``safe`` may be left out where no colours are told apart by everybody; the class keeps its own then.
 """
 
@@ -178,7 +179,7 @@ def _check_once(classes: tuple[LabelClass, ...], file: str) -> None:
     raw_of: dict[int, int] = {}
     for i, one in enumerate(classes):
         where = f"{file}, class {i} ({brief(one.name)})"
-        if (first := named.setdefault(one.name.casefold(), i)) != i:
+        if (first := named.setdefault(one.name.lower().replace("_", " "), i)) != i:  # as tables of results are read
             raise ValueError(f"{where}, name: expected each name once, got that of class {first}")
         for raw in one.raw_ids:
             if raw in raw_of:

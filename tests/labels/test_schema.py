@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from seglab.labels import LabelSpace, Source, parse_space
+from seglab.labels import LabelSpace, Source, parse_space, schema
 
 ROAD = {"name": "road", "colour": [1, 2, 3]}
 SKY = {"name": "sky", "colour": [4, 5, 6], "safe": [7, 8, 9], "group": "sky", "raw_ids": [7, 0, 254]}
@@ -78,6 +78,7 @@ OF_FILE = [
 OF_CLASS: list[tuple[dict[str, Any], str]] = [
     ({"name": "sky"}, r" \('sky'\), name: expected each name once, got that of class 0"),
     ({"name": "ROAD"}, r" \('ROAD'\), name: expected each name once, got that of class 0"),
+    ({"name": "Bus_Stop"}, r" \('Bus_Stop'\), name: expected each name once, got that of class 0"),
     ({"name": True}, r", name: expected text \(in quotes .*\), got True"),
     ({"name": " road"}, r" \(' road'\), name: expected 1 to 80 printable characters"),
     ({"name": "x" * 81}, ", name: expected 1 to 80 printable characters"),
@@ -110,8 +111,8 @@ def test_what_is_wrong_in_a_file_is_named(values: object, says: str) -> None:
 @pytest.mark.parametrize(("fields", "says"), OF_CLASS)
 def test_what_is_wrong_in_a_class_is_named_with_its_id(fields: dict[str, Any], says: str) -> None:
     values = changed(1, **fields)
-    if fields == {"name": "sky"}:
-        values["classes"][0] = ROAD | {"name": "sky"}
+    if fields.get("name") in ("sky", "Bus_Stop"):
+        values["classes"][0] = ROAD | {"name": str(fields["name"]).lower().replace("_", " ")}
     with pytest.raises(ValueError, match=rf"^mine\.yaml, class 1.*{says}"):
         parsed(values)
 
@@ -141,3 +142,9 @@ def test_messages_stay_short_whatever_the_file_holds() -> None:
         with pytest.raises(ValueError, match=r"mine\.yaml") as caught:
             parsed(values)
         assert len(str(caught.value)) < 300
+
+
+def test_the_example_that_the_schema_shows_can_be_read() -> None:
+    example = (schema.__doc__ or "").split("```yaml\n")[1].split("```")[0]
+    one = parse_space(example.encode(), "example.yaml")
+    assert (one.names, one.groups, one.void) == (("road", "bench"), ("flat", None), (7, 255))
