@@ -13,7 +13,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from seglab.labels import SPACES
+from seglab.labels import GROUPS, SPACES
 from seglab.predict.shelf import bundled_models, bundled_runs
 from seglab.records.files import RunError, write_atomic
 from seglab.records.store import RESULTS
@@ -109,7 +109,7 @@ def compare(args: argparse.Namespace) -> int:
 def default_space(models: dict[str, Any]) -> str:
     """Return the models' common label space: their own where it is one, else the eight groups."""
     own = {model.label_space for model in models.values()}
-    return own.pop() if len(own) == 1 else "cityscapes-8"
+    return own.pop() if len(own) == 1 else GROUPS
 
 
 def main(argv: list[str] | None = None) -> int:

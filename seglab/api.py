@@ -18,6 +18,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.security import HTTPBearer
 from fastapi_offline import FastAPIOffline
+from pydantic import AfterValidator, Field
 from starlette.exceptions import HTTPException as HttpError
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
@@ -31,7 +32,7 @@ from seglab.api_schema import Answer, BatchItem, Corrupted, ModelInfo, Problem, 
 from seglab.data.corruptions import CORRUPTIONS, Severity
 from seglab.guards import Guard, Places, problem, read_settings, too_large
 from seglab.images import MAX_BYTES, ImageError, open_photo
-from seglab.labels import SPACES, SpaceKey, rolls_up
+from seglab.labels import SPACES, rolls_up, space
 from seglab.records.runs import Run
 
 MAX_BATCH = 16
@@ -54,7 +55,8 @@ REFUSED: dict[int | str, dict[str, Any]] = {
     }.items()
 }
 ModelKey = Annotated[str, Query(description="A key of /models.", max_length=80)]
-Target = Annotated[SpaceKey | None, Query(description="Of the answer; the model's own by default.")]
+Space = Annotated[str, AfterValidator(lambda key: space(key).key), Field(json_schema_extra={"enum": list(SPACES)})]
+Target = Annotated[Space | None, Query(description="Of the answer; the model's own by default.")]
 Opacity = Annotated[float, Query(ge=0, le=1, description="Of the overlay.")]
 MaxSide = Annotated[int, Query(ge=64, le=4096, description="Of the original and the overlay, in pixels.")]
 SmallSide = Annotated[int, Query(ge=64, le=1280, description="Of the pictures, in pixels.")]

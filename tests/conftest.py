@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from seglab.labels import space
 from tests import tiny
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
@@ -93,8 +94,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     narrow = dict.fromkeys(("feature_size", "mask_feature_size", "hidden_dim"), 64)
     shallow = {"encoder_layers": 1, "decoder_layers": 2, "num_attention_heads": 2, "num_queries": 10}
+    names = dict(enumerate(space("cityscapes-19").names))
     config = Mask2FormerConfig(
-        backbone_config=swin, num_labels=19, encoder_feedforward_dim=64, dim_feedforward=64, **narrow, **shallow
+        backbone_config=swin, id2label=names, encoder_feedforward_dim=64, dim_feedforward=64, **narrow, **shallow
     )
     torch.manual_seed(0)
     folder = tmp_path_factory.mktemp("published") / "mask2former-tiny"

@@ -36,7 +36,7 @@ from seglab.api import MAX_BATCH, create_api
 from seglab.data.corruptions import CORRUPTIONS, corrupt
 from seglab.data.scenes import make_scene
 from seglab.images import encode_png, open_photo
-from seglab.labels import remap, space
+from seglab.labels import SPACES, remap, space
 from seglab.predict.segmenter import Prediction, Segmenter
 from seglab.predict.shelf import bundled_runs
 from seglab.records.files import RunError
@@ -216,6 +216,7 @@ REFUSED = [
     ("POST", "/predict?model=nothing", {"files": {"image": PHOTO}}, 422, "expected a model out of deeplabv3plus"),
     ("POST", "/predict?opacity=7", {"files": {"image": PHOTO}}, 422, "opacity"),
     ("POST", "/predict?label_space=cityscapes-19", {"files": {"image": PHOTO}}, 422, "cityscapes-19"),
+    ("POST", "/predict?label_space=nowhere", {"files": {"image": PHOTO}}, 422, ", ".join(SPACES)),
     ("POST", "/predict", {"files": {"image": b""}}, 422, "empty"),
     ("POST", "/augment?corruption=hail", {"files": {"image": PHOTO}}, 422, "hail"),
     ("POST", "/augment?samples=1000", {"files": {"image": PHOTO}}, 422, "samples"),
@@ -418,6 +419,13 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch"])
+def test_the_schema_lists_the_label_spaces(path: str) -> None:
+    asked = schema.raw_schema["paths"][path]["post"]["parameters"]
+    target = next(one["schema"] for one in asked if one["name"] == "label_space")
+    assert target["anyOf"][0] == {"type": "string", "enum": list(SPACES)}
 
 
 @schema.parametrize()

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.labels import CITYSCAPES_LABEL_IDS, SPACES
+from seglab.labels import SPACES, space
 
 HEIGHT, WIDTH = 64, 96
 CAMVID = SPACES["camvid-11"]
@@ -56,7 +56,7 @@ def city_ids(seed: int, height: int = HEIGHT, width: int = WIDTH) -> NDArray[np.
 def write_cityscapes(root: Path) -> Path:
     """Write a Cityscapes of the real layout: aachen has raw ids, bochum train ids only."""
     to_train = np.full(256, 255, np.uint8)
-    for raw, train_id in CITYSCAPES_LABEL_IDS.items():
+    for raw, train_id in space("cityscapes-19").raw_ids.items():
         to_train[raw] = train_id
     for split, cities in (("train", ("aachen", "bochum")), ("val", ("lindau",))):
         for number, city in enumerate(cities):

@@ -12,9 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.data import Sample, fingerprint_files
-from seglab.labels import SPACES, VOID
-
-UNLABELLED = 11
+from seglab.labels import VOID, space
 
 
 class CamVid:
@@ -64,8 +62,9 @@ class CamVid:
     def __getitem__(self, index: int) -> Sample:
         _, image_path, mask_path = self.pairs[index]
         image, mask = read_pair(image_path, mask_path)
-        mask[mask == UNLABELLED] = VOID
-        check_ids(mask, SPACES["camvid-11"].num_classes, mask_path)
+        own = space(self.label_space)
+        mask[np.isin(mask, own.void)] = VOID
+        check_ids(mask, own.num_classes, mask_path)
         return image, mask
 
     def fingerprint(self) -> str:

@@ -11,6 +11,7 @@ from seglab.data import Sample, fingerprint_files
 from seglab.data.camvid import check_ids, read_pair
 
 _IMAGE = "_leftImg8bit"
+_RAW, _TRAIN = "cityscapes-labelids", "cityscapes-19"  # what the ids of the two kinds of masks are of
 
 
 class Cityscapes:
@@ -19,7 +20,7 @@ class Cityscapes:
     Args:
         root: folder that holds ``leftImg8bit`` and ``gtFine``.
         split: ``train``, ``val`` or ``test``.
-        label_space: ``cityscapes-19`` or ``cityscapes-8``.
+        label_space: one that raw ids and train ids map to, such as ``cityscapes-19`` or ``cityscapes-8``.
 
     Raises:
         ValueError: where the layout or a mask is missing.
@@ -27,9 +28,10 @@ class Cityscapes:
 
     name = "cityscapes"
 
-    def __init__(self, root: Path, split: str, label_space: str = "cityscapes-19") -> None:
-        if label_space not in ("cityscapes-19", "cityscapes-8"):
-            raise ValueError(f"expected cityscapes-19 or cityscapes-8 for Cityscapes, got {label_space!r}")
+    def __init__(self, root: Path, split: str, label_space: str = _TRAIN) -> None:
+        if not _reached(label_space):
+            known = " or ".join(key for key in labels.SPACES if _reached(key))
+            raise ValueError(f"expected {known} for Cityscapes, got {label_space!r}")
         images = Path(root) / "leftImg8bit" / split
         if not images.is_dir():
             raise ValueError(f"expected Cityscapes under {root}, found no folder {images}; pass --data DIR")
@@ -54,11 +56,16 @@ class Cityscapes:
         _, image_path, mask_path = self.pairs[index]
         image, mask = read_pair(image_path, mask_path)
         if mask_path.stem.endswith("labelTrainIds"):
-            check_ids(mask, 19, mask_path)
-            return image, labels.remap(mask, "cityscapes-19", self.label_space)
+            check_ids(mask, labels.space(_TRAIN).num_classes, mask_path)
+            return image, labels.remap(mask, _TRAIN, self.label_space)
         check_ids(mask, 34, mask_path)
-        return image, labels.remap(mask, "cityscapes-labelids", self.label_space)
+        return image, labels.remap(mask, _RAW, self.label_space)
 
     def fingerprint(self) -> str:
         """Return the split's fingerprint: SHA-256 over sorted stems and file hashes."""
         return fingerprint_files(self.pairs)
+
+
+def _reached(label_space: str) -> bool:
+    """Whether both kinds of masks can be told in a label space."""
+    return labels.rolls_up(_RAW, label_space) and labels.rolls_up(_TRAIN, label_space)

@@ -1,24 +1,21 @@
 """A mask that the reader gives of a photo, and the label space of its ids."""
 
-from typing import cast
-
 import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.images import ImageError
-from seglab.labels import SPACES, VOID, SpaceKey
+from seglab.labels import SPACES, space
 from seglab.ui.photos import ShownPhoto, read_truth
 
 
-def mask_space() -> SpaceKey:
+def mask_space() -> str:
     """Let the reader say which label space the ids of a mask are of."""
     words = "The mask's ids are those of"
-    chosen = st.selectbox(words, list(SPACES), format_func=lambda key: SPACES[key].title, key="truth-space")
-    return cast(SpaceKey, chosen)
+    return str(st.selectbox(words, list(SPACES), format_func=lambda key: space(key).title, key="truth-space"))
 
 
-def uploaded_mask(photo: ShownPhoto, source: SpaceKey) -> NDArray[np.uint8] | None:
+def uploaded_mask(photo: ShownPhoto, source: str) -> NDArray[np.uint8] | None:
     """Let the reader give a mask of a photo, with ids of a label space; none where there is none that can be used."""
     file = st.file_uploader(
         f"A mask of {photo.width} by {photo.height} pixels: an 8-bit PNG of class ids",
@@ -33,13 +30,11 @@ def uploaded_mask(photo: ShownPhoto, source: SpaceKey) -> NDArray[np.uint8] | No
     except ImageError as error:
         st.error(str(error), icon=":material/broken_image:")
         return None
-    if (mask >= SPACES[source].num_classes).all():
+    of = space(source)
+    if (mask >= of.num_classes).all():
         st.error(f"No pixel of {file.name} holds an id of {source}; choose the label space its ids belong to.")
         return None
-    known = SPACES[source].num_classes + (source == "camvid-11")  # CamVid's own masks call 11 unlabelled
-    strange = float(((mask >= known) & (mask != VOID)).mean())
+    strange = float((~np.isin(mask, (*range(of.num_classes), *of.void))).mean())
     if strange:
-        st.warning(
-            f"{strange:.1%} of {file.name} holds ids that {SPACES[source].title} does not have; they are left out."
-        )
+        st.warning(f"{strange:.1%} of {file.name} holds ids that {of.title} does not have; they are left out.")
     return mask

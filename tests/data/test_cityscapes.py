@@ -9,7 +9,7 @@ import pytest
 
 from seglab.data import open_data
 from seglab.data.cityscapes import Cityscapes
-from seglab.labels import CITYSCAPES_LABEL_IDS, VOID
+from seglab.labels import VOID, space
 from tests.tiny import city_ids
 
 
@@ -29,7 +29,7 @@ def test_raw_ids_become_the_nineteen_train_ids(cityscapes: Path) -> None:
     _, mask = Cityscapes(cityscapes, "train")[0]
     raw = city_ids(0)
     for i in range(34):
-        assert set(mask[raw == i].tolist()) == {CITYSCAPES_LABEL_IDS.get(i, VOID)}
+        assert set(mask[raw == i].tolist()) == {space("cityscapes-19").raw_ids.get(i, VOID)}
 
 
 def test_train_ids_are_read_as_they_are(cityscapes: Path) -> None:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from seglab.labels import SPACES, remap_table, space
+from seglab.labels import GROUPS, remap_table, space
 from seglab.measure import metrics
 from seglab.predict.sources.run import starts_from
 from seglab.records.runs import Run, read_counts
@@ -12,7 +12,7 @@ from seglab.records.runs import Run, read_counts
 MARKS = ("<!-- models -->", "<!-- /models -->")
 
 
-def rolled_up_miou(run: Run, target: str = "cityscapes-8") -> float:
+def rolled_up_miou(run: Run, target: str = GROUPS) -> float:
     """Return the mIoU of a run's last evaluation in a coarser label space, from the stored confusions."""
     name = f"e{run.record['epochs']}/confusion"
     confusion = read_counts(run.folder, [name])[name].astype("int64").sum(0)
@@ -22,8 +22,10 @@ def rolled_up_miou(run: Run, target: str = "cityscapes-8") -> float:
 
 def models_table(runs: Sequence[Run]) -> str:
     """Return two Markdown tables: one line per model, and IoU per class."""
+    own = space(runs[0].record["label_space"])
     lines = [
-        "| model | parameters | starts from | epochs | s/epoch | mIoU, 11 classes | mIoU, 8 groups | pixel accuracy | weights |",
+        f"| model | parameters | starts from | epochs | s/epoch | mIoU, {own.short} | mIoU, {space(GROUPS).short} "
+        "| pixel accuracy | weights |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
@@ -34,11 +36,10 @@ def models_table(runs: Sequence[Run]) -> str:
             f"| {rolled_up_miou(run) * 100:.1f} | {values['pixel_accuracy'] * 100:.1f} "
             f"| {record['weights']['bytes'] / 2**20:.1f} MiB |"
         )
-    names = SPACES["camvid-11"].names
-    lines += ["", "| IoU (%) | " + " | ".join(names) + " |", "|---" * (len(names) + 1) + "|"]
+    lines += ["", "| IoU (%) | " + " | ".join(own.names) + " |", "|---" * (own.num_classes + 1) + "|"]
     for run in runs:
         values = run.record["metrics"]
-        cells = [f"{(values[f'iou/{name}'] or 0) * 100:.1f}" for name in names]
+        cells = [f"{(values[f'iou/{name}'] or 0) * 100:.1f}" for name in own.names]
         lines.append(f"| `{run.record['model']['key']}` | " + " | ".join(cells) + " |")
     first = runs[0].record
     val = first["data"]["val"]

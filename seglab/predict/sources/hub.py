@@ -55,9 +55,7 @@ def published_model(net: "QueryModel", folder: Path) -> Model:
     """
     from seglab.models import num_parameters
 
-    label_space = next((k for k, s in SPACES.items() if s.num_classes == net.num_classes), None)
-    if label_space is None:
-        raise ValueError(f"expected a checkpoint of 7, 11 or 19 classes, got {net.num_classes}")
+    label_space = published_space(net)
     config = net.net.config.to_dict()
     for name in ("_name_or_path", "transformers_version"):  # say nothing of the network
         config.pop(name, None)
@@ -75,3 +73,22 @@ def published_model(net: "QueryModel", folder: Path) -> Model:
         facts=Facts(origin=folder.name, provenance="published", parameters=parameters),
         source=HubSource(net),
     )
+
+
+def published_space(net: "QueryModel") -> str:
+    """Return the label space of a published checkpoint: that of its class names, else the only one with as many classes.
+
+    Raises:
+        ValueError: where none or several could be meant.
+    """
+    fitting = [key for key, one in SPACES.items() if one.num_classes == net.num_classes]
+    if not fitting:
+        *sizes, last = sorted({one.num_classes for one in SPACES.values()})
+        expected = f"{', '.join(map(str, sizes))} or {last} classes"
+        raise ValueError(f"expected a checkpoint of {expected}, got {net.num_classes}")
+    told = net.net.config.id2label or {}
+    names = tuple(str(told.get(i)).lower() for i in range(net.num_classes))
+    named = next((key for key in fitting if tuple(map(str.lower, SPACES[key].names)) == names), None)
+    if named is None and len(fitting) > 1:
+        raise ValueError(f"expected an id2label with the class names of {' or '.join(fitting)}, got other names")
+    return named or fitting[0]

@@ -9,7 +9,7 @@ import io
 import math
 import re
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -161,13 +161,10 @@ def _columns(header: Sequence[str], label_space: str | None) -> tuple[list[str],
     """Return what each column is (variant, seed, epoch, or a metric's key), and the label space."""
     problems = Problems()
     try:
-        classes = (
-            space(label_space).names
-            if label_space is not None
-            else tuple({n for s in SPACES.values() for n in s.names})
-        )
+        spaces = [space(label_space)] if label_space is not None else list(SPACES.values())
     except ValueError as error:
         raise ImportProblem([str(error)]) from None
+    classes = {_spelt(name) for one in spaces for name in one.names}
     columns = [_column(name, number, classes, problems) for number, name in enumerate(header, 1)]
     for name in _KEYS:
         if name not in columns:
@@ -182,14 +179,21 @@ def _columns(header: Sequence[str], label_space: str | None) -> tuple[list[str],
         problems.add(f"the header has no metric; expected one such as {', '.join(METRICS)} or a class name")
     key = label_space or _guessed({column.partition("/")[2] for column in columns if "/" in column}, problems)
     problems.check()
-    return columns, key
+    own = {_spelt(name): name for name in space(key).names}
+    parts = [column.partition("/") for column in columns]
+    return [f"{metric}/{own[of]}" if slash else metric for metric, slash, of in parts], key
 
 
-def _column(name: str, number: int, classes: Sequence[str], problems: Problems) -> str:
+def _spelt(name: str) -> str:
+    """Return a class name as headers may spell it: in any case, with _ for spaces."""
+    return name.lower().replace("_", " ")
+
+
+def _column(name: str, number: int, classes: Collection[str], problems: Problems) -> str:
     """Return what a column is; empty, and a problem, where that cannot be told."""
     plain = name.lower()
     metric, _, of = plain.rpartition("/")
-    words = of.replace("_", " ")
+    words = _spelt(of)
     if words in classes and metric in ("", *_PER_CLASS):
         return f"{metric or 'iou'}/{words}"
     plain = plain.replace(" ", "_")
@@ -208,7 +212,9 @@ def _column(name: str, number: int, classes: Sequence[str], problems: Problems) 
 
 
 def _guessed(classes: set[str], problems: Problems) -> str:
-    fitting = [key for key, one in SPACES.items() if classes and classes <= set(one.names)]
+    names_of = {key: {_spelt(name) for name in one.names} for key, one in SPACES.items()}
+    fit = {key: names for key, names in names_of.items() if classes and classes <= names}
+    fitting = [key for key, names in fit.items() if not any(other < names for other in fit.values())]  # no finer one
     if len(fitting) != 1:
         why = "no class column tells the label space"
         if classes:

@@ -1,5 +1,6 @@
 """The Compare page's main part: settings, and the panels that fill as the models answer."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -7,7 +8,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from seglab.labels import remap_table, rolls_up, space
+from seglab.labels import GROUPS, SPACES, remap_table, rolls_up, space
 from seglab.predict.model import Model
 from seglab.predict.scores import to_labels
 from seglab.ui.asking import Settings, ask_all
@@ -18,7 +19,6 @@ from seglab.ui.viewer import Panel, format_view, parse_view, viewer
 from seglab.ui.workbench import Answer, workbench
 
 DATA_TITLES = {"camvid": "CamVid", "cityscapes": "Cityscapes"}
-SPACE_TITLES = {"camvid-11": "11 classes", "cityscapes-8": "8 groups", "cityscapes-19": "19 classes"}
 _POLL_S = 0.4
 
 
@@ -41,7 +41,8 @@ def settings() -> Settings:
                 "Colour-blind safe colours",
                 key="safe",
                 bind="query-params",
-                help="Okabe and Ito's colours and shades of them. No palette keeps 19 classes apart: take 8 groups.",
+                help="Okabe and Ito's colours and shades of them. No palette keeps 19 classes apart: "
+                f"take {space(GROUPS).short}.",
             )
             fine = st.toggle(
                 "More detail (slower)",
@@ -51,12 +52,12 @@ def settings() -> Settings:
                 "work. Changes nothing for photos whose shorter side has 512 pixels or fewer.",
             )
             own_run()
-        common = [key for key in SPACE_TITLES if all(rolls_up(m.label_space, key) for m in models)]
+        common = common_spaces(models)
         chosen = st.segmented_control(
             "Label space",
             common,
             default=common[0] if common else None,
-            format_func=lambda key: SPACE_TITLES[key],
+            format_func=lambda key: space(key).short,
             key="classes",
             bind="query-params",
             required=True,
@@ -65,6 +66,12 @@ def settings() -> Settings:
     return Settings(
         models, space(chosen or common[0]), "colour-blind" if safe else "native", "high" if fine else "standard"
     )
+
+
+def common_spaces(models: Sequence[Model]) -> list[str]:
+    """Return the label spaces that all models can answer in; of one data set's, the coarser comes first."""
+    common = [key for key in SPACES if all(rolls_up(m.label_space, key) for m in models)]
+    return sorted(common, key=lambda key: (key.rpartition("-")[0], space(key).num_classes))
 
 
 @st.cache_data(max_entries=24, show_spinner=False)  # type: ignore[untyped-decorator]
@@ -153,7 +160,7 @@ def facts(model: Model, answer: Answer | None = None) -> str:
     miou, data = model.facts.metrics.get("miou"), model.facts.data or "unknown data"
     parts = ["no val figure"]
     if miou is not None:
-        classes = SPACE_TITLES.get(model.label_space, model.label_space)
+        classes = space(model.label_space).short if model.label_space in SPACES else model.label_space
         parts = [f"val mIoU {miou * 100:.1f} % ({DATA_TITLES.get(data, data)}, {classes})"]
     parts.append(f"{(model.facts.parameters or 0) / 1e6:.1f} M parameters")
     if answer is not None:

@@ -6,7 +6,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.images import blend, resize_labels
-from seglab.labels import REMAPS, SPACES, VOID, remap, space
+from seglab.labels import GROUPS, VOID, remap, rolls_up, space
 from seglab.measure import metrics
 from seglab.ui.asking import Settings
 from seglab.ui.compare.panels import Result, labels_at
@@ -47,14 +47,15 @@ def truth(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
 def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | None:
     """Return the ground truth in the chosen label space: the sample's own, or an uploaded mask."""
     if photo.truth is not None:
-        if (photo.truth_space, chosen.space.key) not in REMAPS:
-            st.info(f"This sample's mask has {space(photo.truth_space).title}; choose that label space or 8 groups.")
+        if not rolls_up(photo.truth_space, chosen.space.key):
+            known = f"{space(photo.truth_space).title}; choose that label space or {space(GROUPS).short}"
+            st.info(f"This sample's mask has {known}.")
             return None
         st.caption("Ground truth: the exact mask of this procedural scene.")
         return remap(photo.truth, photo.truth_space, chosen.space.key)
     source = mask_space()
-    if (source, chosen.space.key) not in REMAPS:
-        st.info(f"{SPACES[source].title} cannot be told as {chosen.space.title}; choose 8 groups above.")
+    if not rolls_up(source, chosen.space.key):
+        st.info(f"{space(source).title} cannot be told as {chosen.space.title}; choose {space(GROUPS).short} above.")
         return None
     mask = uploaded_mask(photo, source)
     if mask is None:

@@ -141,7 +141,7 @@ def test_the_template_can_be_imported_as_it_is(key: str) -> None:
     table = parse_csv(template_csv(key), key)
     assert (len(table.runs), table.rows, table.unit) == (4, 8, "fraction")
     assert {f"iou/{name}" for name in SPACES[key].names} <= set(table.metrics)
-    if key != "cityscapes-8":
+    if [one for one in SPACES if set(SPACES[key].names) <= set(SPACES[one].names)] == [key]:  # the columns tell it
         assert parse_csv(template_csv(key)).label_space == key
 
 

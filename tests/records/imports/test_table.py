@@ -4,12 +4,13 @@ import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from seglab.labels import SPACES
+from seglab.labels import SPACES, LabelSpace
 from seglab.records.imports import sheet
 from seglab.records.imports import table as writer
 from seglab.records.imports.problems import SHOWN
@@ -131,6 +132,33 @@ def test_class_columns_tell_the_label_space(header: str, expected: str) -> None:
     read = parse_csv(table(f"a,1,1,{cells}", header=f"variant,seed,epoch,{header}"))
     assert read.label_space == expected
     assert all("/" in key for key in read.metrics)
+
+
+def add_space(monkeypatch: pytest.MonkeyPatch, one: LabelSpace) -> None:
+    """Let the import know one more label space."""
+    spaces = {one.key: one, **SPACES}
+    monkeypatch.setattr(sheet, "SPACES", spaces)
+    monkeypatch.setattr(sheet, "space", spaces.__getitem__)
+
+
+def test_a_finer_space_that_has_the_same_classes_too_is_not_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = SPACES["cityscapes-19"]
+    finer = replace(one, key="cityscapes-20", classes=(*one.classes, replace(one.classes[0], name="bridge")))
+    add_space(monkeypatch, finer)
+    for header, expected in (("traffic sign", "cityscapes-19"), ("traffic sign,bridge", "cityscapes-20")):
+        cells = ",".join("0.5" for _ in header.split(","))
+        assert parse_csv(table(f"a,1,1,{cells}", header=f"variant,seed,epoch,{header}")).label_space == expected
+
+
+def test_a_class_is_kept_as_its_space_spells_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = SPACES["cityscapes-8"]
+    mine = replace(one, key="mine", classes=(replace(one.classes[0], name="Lane_Marking"),))
+    add_space(monkeypatch, mine)
+    for label_space in ("mine", None):
+        read = parse_csv(
+            table("a,1,1,0.5,0.5", header="variant,seed,epoch,lane marking,Boundary_F1/LANE_MARKING"), label_space
+        )
+        assert (read.label_space, read.metrics) == ("mine", ("iou/Lane_Marking", "boundary_f1/Lane_Marking"))
 
 
 @pytest.mark.parametrize(
@@ -287,7 +315,7 @@ def test_what_is_no_table_of_results_is_answered_in_a_sentence(name: str) -> Non
 
 
 def test_an_unknown_label_space_lists_the_valid_ones() -> None:
-    assert "camvid-11, cityscapes-19, cityscapes-8" in problems(GOOD.encode(), "coco")[0]
+    assert ", ".join(SPACES) in problems(GOOD.encode(), "coco")[0]
 
 
 def test_many_problems_are_counted_and_lines_with_the_same_one_are_told_together() -> None:

@@ -1,10 +1,17 @@
-"""Label spaces and remaps equal what their data sets document."""
+"""Remaps equal what the data sets document, and those of before the spaces were data."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from seglab import labels
-from seglab.labels import REMAPS, SPACES, VOID, remap, remap_table, rolls_up, space
+from seglab.labels import GROUPS as GROUP_SPACE
+from seglab.labels import REMAPS, SPACES, VOID, remap, remap_table, rolls_up, space, table_between
+
+# Tables, names and colours as the Python module had them, before each space became a YAML file.
+BEFORE = json.loads(Path(__file__).with_name("before_yaml.json").read_text())
 
 # Written by hand from the data sets' documents, not from the code.
 CAMVID_NAMES = [
@@ -60,7 +67,7 @@ def test_the_spaces_name_their_classes_in_the_order_of_the_ids() -> None:
     assert list(space("camvid-11").names) == CAMVID_NAMES
     assert list(space("cityscapes-19").names) == [name for name, _, _ in TRAIN_IDS]
     assert list(space("cityscapes-8").names) == GROUPS
-    assert [s.num_classes for s in SPACES.values()] == [11, 19, 7]
+    assert [space(key).num_classes for key in ("camvid-11", "cityscapes-19", "cityscapes-8")] == [11, 19, 7]
 
 
 def test_camvid_rolls_up_to_the_eight_groups_as_designed() -> None:
@@ -108,6 +115,38 @@ def test_a_space_maps_onto_itself(key: str) -> None:
     assert rolls_up(key, key)
 
 
+@pytest.mark.parametrize("pair", BEFORE["remaps"])
+def test_a_table_is_the_one_from_before_the_spaces_were_data(pair: str) -> None:
+    source, target = pair.split(" -> ")
+    before = np.full(256, VOID, np.uint8)
+    for raw, label in BEFORE["remaps"][pair].items():
+        before[int(raw)] = label
+    assert remap_table(source, target).tobytes() == before.tobytes()
+    assert REMAPS[source, target].tobytes() == before.tobytes()
+
+
+def test_no_further_table_connects_the_spaces_from_before() -> None:
+    before = {*BEFORE["spaces"], "cityscapes-labelids"}
+    assert {f"{a} -> {b}" for a, b in REMAPS if {a, b} <= before} == set(BEFORE["remaps"])
+
+
+@pytest.mark.parametrize("key", SPACES)
+def test_every_space_rolls_up_into_the_groups(key: str) -> None:
+    table = remap_table(key, GROUP_SPACE)
+    told = [None if i == VOID else space(GROUP_SPACE).names[i] for i in table[: space(key).num_classes]]
+    assert told == [*(space(key).names if key == GROUP_SPACE else space(key).groups)]
+
+
+def test_a_class_goes_where_its_own_line_says_and_maps_are_not_chained() -> None:
+    road, car = space("camvid-11").classes[3], space("camvid-11").classes[8]
+    mine = replace(space("camvid-11"), key="mine", classes=(replace(car, maps=(("camvid-11", "road"),)), road))
+    table = table_between(mine, space("camvid-11"))
+    assert table is not None
+    assert table[:3].tolist() == [3, VOID, VOID]
+    assert table_between(mine, space("cityscapes-8"))[:2].tolist() == [2, 0]  # type: ignore[index]
+    assert table_between(mine, space("cityscapes-19")) is None
+
+
 def test_remap_keeps_shape_and_type() -> None:
     mask = np.array([[3, 4, 8], [9, 255, 11]], np.uint8)
     out = remap(mask, "camvid-11", "cityscapes-8")
@@ -115,30 +154,15 @@ def test_remap_keeps_shape_and_type() -> None:
     assert out.tolist() == [[0, 0, 2], [1, 255, 255]]
 
 
-@pytest.mark.parametrize("key", SPACES)
-@pytest.mark.parametrize("palette", ["native", "colour-blind"])
-def test_the_colours_of_a_space_differ_from_each_other_and_from_void(key: str, palette: labels.Palette) -> None:
-    colours = space(key).palette(palette)
-    assert len(colours) == space(key).num_classes
-    assert len({*colours, (0, 0, 0)}) == len(colours) + 1
-    assert all(0 <= c <= 255 for colour in colours for c in colour)
-
-
-@pytest.mark.parametrize("key", SPACES)
-def test_the_colour_table_paints_classes_and_leaves_the_rest_black(key: str) -> None:
-    table, n = space(key).lut(), space(key).num_classes
-    assert table.shape == (256, 3)
-    assert table[:n].tolist() == [list(c) for c in space(key).colours]
-    assert not table[n:].any()
-
-
-def test_an_unknown_space_is_answered_with_the_valid_ones() -> None:
-    with pytest.raises(ValueError, match="camvid-11, cityscapes-19, cityscapes-8, got 'kitti'"):
-        space("kitti")
-
-
 def test_a_finer_space_cannot_be_made_of_a_coarser_one() -> None:
     assert not rolls_up("cityscapes-8", "camvid-11")
-    with pytest.raises(ValueError, match="camvid-11 -> cityscapes-8") as caught:
+    with pytest.raises(ValueError, match="cityscapes-8 -> cityscapes-8; got cityscapes-8 -> camvid-11"):
         remap_table("cityscapes-8", "camvid-11")
-    assert "got cityscapes-8 -> camvid-11" in str(caught.value)
+
+
+@pytest.mark.parametrize(("source", "target"), [("kitti", "camvid-11"), ("camvid-11", "kitti"), ("", "")])
+def test_what_is_no_space_has_no_table(source: str, target: str) -> None:
+    assert not rolls_up(source, target)
+    assert (source, target) not in REMAPS
+    with pytest.raises(ValueError, match=f"camvid-11 -> cityscapes-8.*; got {source} -> {target}"):
+        remap_table(source, target)
