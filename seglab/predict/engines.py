@@ -30,6 +30,7 @@ _COMPILED_SHAPES = 3  # compiled shapes kept per model; each holds its own buffe
 _CACHED_SHAPES = 64  # compiled shapes kept on disk, of all models; some 20 MB each
 _CACHED_MODELS = 32  # conversions kept on disk
 _CONVERTING = threading.Lock()
+_TOO_LOW = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # of ONEDNN_MAX_CPU_ISA, for OpenVINO
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +94,14 @@ def openvino_core(ov: Any) -> Any:
 
     The CPU plugin lays a signal stack under the thread that loads it and frees it with the core. Where several cores
     come and go, the thread is left with a freed one, and the next signal with a Python handler kills the process.
+
+    Raises:
+        RuntimeError: where ``ONEDNN_MAX_CPU_ISA`` keeps kernels below what the processor has: the plugin plans with the
+            processor's own instructions all the same, and a segmentation fault follows (2026.4).
     """
+    limit = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper()
+    if limit in _TOO_LOW:
+        raise RuntimeError(f"OpenVINO crashes with ONEDNN_MAX_CPU_ISA={limit}; unset it for the fast engine")
     return ov.Core()
 
 

@@ -39,7 +39,7 @@ def test_a_link_to_a_page_is_the_whole_app_even_as_a_servers_first_visit(open_pa
 
 
 def test_dragging_the_scrubber_from_160_to_10_changes_the_ranking(open_page: OpenPage) -> None:
-    page = open_page("/convergence", height=1000)
+    page = open_page("/convergence?epoch=160", height=1000)
     expect(page.get_by_text("At epoch 160 D leads")).to_be_visible()
     expect(page.locator("[data-testid=stDataFrame]").first).to_be_visible()
     expect_leader(page, "D")
@@ -91,3 +91,14 @@ def test_no_page_is_wider_than_its_screen(open_page: OpenPage, width: int, schem
         page = open_page(f"/{name}", width=width, color_scheme=scheme)
         expect(page.locator(".js-plotly-plot").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), name
+
+
+def test_a_ranking_shows_all_its_columns_at_1400_pixels(open_page: OpenPage) -> None:
+    page = open_page("/convergence", width=1400, height=1400)
+    expect(page.get_by_text("Ranking at epoch 160")).to_be_visible()
+    tables = page.locator("[data-testid=stDataFrame]")
+    for number in range(2):
+        scroller = tables.nth(number).locator(".dvn-scroller")
+        expect(scroller).to_be_visible()
+        page.wait_for_timeout(500)  # the table settles its columns
+        assert scroller.evaluate("one => one.scrollWidth - one.clientWidth") <= 1

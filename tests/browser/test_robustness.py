@@ -23,6 +23,16 @@ def test_a_corruption_by_click_shows_its_masks_and_is_in_the_link(open_page: Ope
     expect(page.get_by_role("img", name=re.compile("FPN-ConvNeXtV2-atto, after"))).to_be_visible()
 
 
+def test_a_click_on_a_small_picture_opens_its_corruption(open_page: OpenPage) -> None:
+    page = open_page(f"/robustness?{ONE}", height=1400)
+    snow = page.locator(".st-key-thumb-snow")
+    snow.locator("img").click(force=True)  # the button reaches over the picture
+    expect(page).to_have_url(re.compile("corruption=RandomSnow"))
+    expect(page.get_by_text("snow on bright ground")).to_be_visible(timeout=ANSWER_S * 1000)
+    page.locator(".st-key-open-fog").get_by_role("button").press("Enter")
+    expect(page).to_have_url(re.compile(r"^(?!.*corruption=RandomSnow)"))
+
+
 @pytest.mark.parametrize("part", ["This photo", "On a whole split"])
 def test_no_part_is_wider_than_a_phone(open_page: OpenPage, part: str) -> None:
     page = open_page(f"/robustness?part={part.replace(' ', '+')}&{ONE}", width=380, color_scheme="dark")

@@ -1,5 +1,6 @@
 """The Runs page in a real browser: ticks and links, markup from records, import and removal, narrow screens."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,13 @@ from playwright.sync_api import Page, expect
 from seglab.evidence.runs.table import template_csv
 from tests.browser.conftest import OpenPage
 from tests.browser.server import Server, serve
-from tests.synthetic import write_experiment
+from tests.synthetic import study_values, write_experiment
 
 pytestmark = pytest.mark.browser
 
 ROOT = Path(__file__).resolve().parents[2]
 ABLATION = "camvid-boundary-ablation"
-TABS = ("Runs", "Accuracy and latency", "Published figures", "Import and export")
+TABS = ("Runs", "Accuracy and latency", "Searches", "Published figures", "Import and export")
 MARKUP = "<img src=x onerror=alert(1)> ![x](/evil.png) [a](javascript:alert(1)) :red[b]"
 ROW_PX = 35
 
@@ -27,6 +28,10 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     write_experiment(results, ABLATION, epochs=3, counts_at=())
     odd = {"title": MARKUP, "status": "failed", "message": MARKUP}
     write_experiment(results, "hostile", seeds=[1], epochs=1, counts_at=(), variants={"h": "h"}, **odd)
+    for name, title in (("first", "First search"), ("second", "Second search")):
+        study = study_values() | {"variant": name, "title": title, "experiment": "searched"}
+        (results / "searched").mkdir(exist_ok=True)
+        (results / "searched" / f"{name}.study.json").write_text(json.dumps(study))
     (results / "published-deeplab-mask2former").symlink_to(ROOT / "results" / "published-deeplab-mask2former")
     with serve(env={"SEGLAB_RESULTS": str(results)}) as running:
         yield running
@@ -101,3 +106,18 @@ def test_no_tab_is_wider_than_a_phone(open_page: OpenPage, tab: str) -> None:
     expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert page.get_by_test_id("stMain").evaluate("main => main.scrollWidth <= innerWidth")
+
+
+def test_a_search_is_chosen_seen_and_in_the_link(open_page: OpenPage) -> None:
+    page = open_page("/runs?tab=Searches", width=1400, height=1000)
+    expect(page.get_by_text("6 trials")).to_be_visible()
+    expect(page.locator(".js-plotly-plot")).to_have_count(3)
+    page.get_by_role("combobox", name=re.compile("Search")).click()
+    page.get_by_role("option", name=re.compile("Second search")).click()
+    expect(page).to_have_url(re.compile("search=searched.*second"))
+    expect(page.locator(".js-plotly-plot")).to_have_count(3)
+    link = page.url
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.get_by_role("combobox", name=re.compile("Search"))).to_have_value(re.compile("second"))
+    expect(page.locator(".js-plotly-plot")).to_have_count(3)

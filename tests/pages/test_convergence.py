@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from seglab.ui.convergence.sections import early_epoch
 from tests.pages.conftest import ROOT, OpenPage, figure, said
 from tests.synthetic import write_experiment
 
@@ -60,13 +61,29 @@ def test_the_page_shows_each_variant_its_band_and_where_it_comes_from(open_at: O
 
 def test_the_scrubber_changes_ranking_pairs_and_sentence(open_at: OpenPage) -> None:
     page = open_at()
-    late = (ranking(page, 0), page.dataframe[2].value.to_dict(), said(page))
+    early = (ranking(page, 0), page.dataframe[2].value.to_dict(), said(page))
+    last = ranking(page, 1)
     page.select_slider(key="epoch").set_value(5).run()
     assert "At epoch 5 C leads" in said(page)
     assert ranking(page, 0)[0].startswith("C:")
-    assert (ranking(page, 0), page.dataframe[2].value.to_dict(), said(page)) != late
-    assert ranking(page, 1) == late[0], "the last epoch's ranking stays"
+    assert (ranking(page, 0), page.dataframe[2].value.to_dict(), said(page)) != early
+    assert ranking(page, 1) == last, "the last epoch's ranking stays"
     assert len(page.dataframe[2].value) == 6
+    page.select_slider(key="epoch").set_value(40).run()
+    assert ranking(page, 0) == last
+    assert len(page.dataframe[1].value) == 6, "the last epoch's ranking stands once"
+
+
+def test_the_page_opens_at_epoch_10_beside_the_last(open_at: OpenPage) -> None:
+    page = open_at()
+    assert page.select_slider(key="epoch").value == 10
+    headings = [one.value for one in page.markdown if one.value.startswith("**Ranking at epoch")]
+    assert headings == ["**Ranking at epoch 10** · the scrubber", "**Ranking at epoch 40** · the last epoch"]
+
+
+@pytest.mark.parametrize(("epochs", "first"), [([1, 5, 12, 40], 12), ([1, 5, 10], 1), ([5], 5), ([20, 40], 20)])
+def test_a_reader_begins_near_epoch_10_and_before_the_last(epochs: list[int], first: int) -> None:
+    assert early_epoch(epochs) == first
 
 
 def test_two_epochs_show_the_reversal_in_words_and_lines(open_at: OpenPage) -> None:

@@ -48,8 +48,9 @@ def _own_cache(own_cache: Path) -> None:
 
 def test_the_page_shows_all_fifteen_and_what_one_does_to_masks_and_figures() -> None:
     page = open_at(corruption="RandomRain", severity="3 strong", draw="7")
-    captions = [one.caption for image in page.image for one in image.proto.imgs][:15]
-    assert captions == [one.title for one in CORRUPTIONS.values()]
+    described = [one.alt for image in page.image for one in image.proto.imgs][:15]
+    assert all(f"{one.title}, {one.what}" in alt for one, alt in zip(CORRUPTIONS.values(), described, strict=True))
+    assert [page.button(key=f"open-{key}").label for key in CORRUPTIONS] == [one.title for one in CORRUPTIONS.values()]
     assert "**RandomRain**, severity 3: streaks of rain" in said(page)
     row = page.dataframe[0].value.iloc[0]
     photo = sample_photo("clear")

@@ -26,7 +26,8 @@ from seglab.predict.engines import (
 )
 
 ov = import_openvino()
-needs_openvino = pytest.mark.skipif(ov is None, reason="OpenVINO is not installed")
+LIMITED = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in engines._TOO_LOW  # by who emulates a lesser processor
+needs_openvino = pytest.mark.skipif(ov is None or LIMITED, reason="OpenVINO is not installed, or would crash")
 SIZES = [(64, 96), (256, 160)]  # a conversion traces (384, 512)
 
 
@@ -278,3 +279,15 @@ def test_a_signal_after_engines_came_and_went_does_not_kill_the_process(tmp_path
     command = [sys.executable, "-c", SIGNAL_AFTER_ENGINES, str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[2], timeout=300)
     assert done.stdout.strip() == "alive", (done.returncode, done.stderr[-500:])
+
+
+def test_under_a_limit_of_instructions_at_which_openvino_crashes_torch_answers(
+    models: dict[str, nn.Module], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    monkeypatch.setenv("SEGLAB_CACHE", str(tmp_path))
+    monkeypatch.setattr(engines, "openvino_core", engines.openvino_core.__wrapped__)  # asked anew, and no second core
+    engine, note = engines.make_engine(models["deeplabv3plus"], "limited")
+    assert engine.name.startswith("torch")
+    assert note is not None
+    assert "OpenVINO crashes with ONEDNN_MAX_CPU_ISA=AVX2; unset it" in note

@@ -33,8 +33,9 @@ OPACITY = 0.55
 # The button below a small picture reaches over the picture: Streamlit's images take no clicks that stay on the page.
 _WHOLE_THUMB = """
 [class*="st-key-thumb-"] { position: relative }
-[class*="st-key-thumb-"] :is([data-testid="stButton"], [class*="st-key-open-"], button) { position: static }
-[class*="st-key-thumb-"] button::after { content: ""; position: absolute; inset: 0 }
+[class*="st-key-open-"], [class*="st-key-open-"] :is([data-testid="stButton"], button) { position: static }
+[class*="st-key-open-"] button::after { content: ""; position: absolute; inset: 0 }
+[class*="st-key-thumb-"] [data-testid="stElementToolbar"] { z-index: 1 }
 [class*="st-key-thumb-"]:hover img { outline: 2px solid var(--st-primary-color); outline-offset: -2px }
 """
 SEVERITY_WORDS = {1: "1 mild", 2: "2 medium", 3: "3 strong"}
