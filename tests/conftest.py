@@ -13,6 +13,16 @@ from seglab.labels import space
 from tests import tiny
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # read when the hub's client is imported
+if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one thread each, before torch is imported
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let a file's tests run on one worker, as its fixtures are made once, and all of the browser's beside each other, first."""
+    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    for item in items:
+        browser = item.get_closest_marker("browser") is not None
+        item.add_marker(pytest.mark.xdist_group("browser" if browser else item.nodeid.partition("::")[0]))
 
 
 @pytest.fixture(autouse=True)

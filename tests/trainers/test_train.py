@@ -36,8 +36,8 @@ def test_two_images_are_learned_by_heart(tmp_path: Path) -> None:
             cv2.imwrite(str(masks / f"{split}{seed}.png"), mask)
     recipe = tiny.recipe(
         data={"crop_px": [0, 0], "augment": []},
-        epochs=60,
-        eval_every=60,
+        epochs=100,  # at 60 it ends at 0.898 with AVX2 and at 0.902 with AVX-512: the order of sums decides
+        eval_every=100,
         lr=4e-3,
         weight_decay=0.0,
         loss="ce + dice",
