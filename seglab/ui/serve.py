@@ -13,12 +13,12 @@ from starlette.responses import JSONResponse, RedirectResponse
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from seglab.guards import read_settings
-from seglab.predict.shelf import bundled_models, bundled_runs
-from seglab.records.runs import Run
+from seglab.api.guards import read_settings
+from seglab.api.linger import Linger
+from seglab.predict.model import Model
+from seglab.predict.shelf import bundled_models
 
 if TYPE_CHECKING:
-    from seglab.predict.model import Model
     from seglab.predict.segmenter import Segmenter
     from seglab.ui.workbench import Workbench
 
@@ -34,17 +34,17 @@ class PageModels:
         """The thread in which models run."""
         return self._bench().pool
 
-    def offered(self) -> Mapping[str, Run]:
-        """Return the bundled runs."""
-        return bundled_runs()
+    def offered(self) -> Mapping[str, Model]:
+        """Return the bundled models."""
+        return {model.key: model for model in bundled_models()}
 
     def segmenter(self, key: str) -> "Segmenter":
         """Return a model, loaded where it is not yet; in the pool's thread only."""
-        return self._bench().load(self._refs()[key])
+        return self._bench().load(self.offered()[key])
 
     def loaded(self) -> Sequence[str]:
         """Return the keys of the models that are loaded."""
-        return [ref.key for ref in self._bench().loaded(list(self._refs().values()))]
+        return [model.key for model in self._bench().loaded(list(self.offered().values()))]
 
     def _bench(self) -> "Workbench":
         from seglab.ui.workbench import workbench
@@ -52,19 +52,15 @@ class PageModels:
         found: Workbench = workbench()
         return found
 
-    def _refs(self) -> "dict[str, Model]":
-
-        return {ref.key: ref for ref in bundled_models()}
-
 
 def api() -> ASGIApp:
     """Return the REST service on the dashboard's models, or what says how to add it."""
     try:
-        from seglab.api import create_api
+        from seglab.api.app import create_api
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] == "seglab":
             raise
-        return _missing
+        return Linger(_missing)
     return create_api(PageModels(), warm=False)
 
 

@@ -9,8 +9,8 @@ from starlette.routing import Mount
 
 from seglab.predict.samples import FOLDER
 from seglab.ui import serve
+from tests.api.test_api import listening
 from tests.browser.server import ANSWER_S, Server
-from tests.test_api import listening
 
 pytestmark = pytest.mark.browser
 SAMPLE = (FOLDER / "clear.jpg").read_bytes()
@@ -39,7 +39,7 @@ def test_dashboard_and_service_answer_at_one_address(server: Server) -> None:
 
 def test_without_its_packages_the_service_says_what_adds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "fastapi", None)
-    monkeypatch.delitem(sys.modules, "seglab.api", raising=False)
+    monkeypatch.delitem(sys.modules, "seglab.api.app", raising=False)
     with listening(Starlette(routes=[Mount("/api", serve.api())])) as url:
         found = requests.get(f"{url}/api/models", timeout=60)
     assert found.status_code == 501

@@ -15,12 +15,11 @@ from seglab.data.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, 
 from seglab.images import ImageError, blend, data_url, encode_jpeg, encode_png, open_photo, resize, resize_labels
 from seglab.labels import space
 from seglab.predict.files import geojson_bytes
-from seglab.records.runs import Run
+from seglab.predict.model import Model
 
 if TYPE_CHECKING:
     from seglab.predict.segmenter import Segmenter
 
-FORMS = ("application/json", "image/png", "application/geo+json")
 log = logging.getLogger(__name__)
 Draw = tuple[str, Severity, int]  # corruption, severity, seed
 
@@ -29,13 +28,12 @@ Draw = tuple[str, Severity, int]  # corruption, severity, seed
 class Options:
     """How a photo is to be answered."""
 
-    model: str
     label_space: str | None
     opacity: float
     max_side: int  # of the pictures, in pixels
 
 
-def predict(model: "Segmenter", run: Run, data: bytes, name: str, options: Options, form: str) -> bytes:
+def predict(segmenter: "Segmenter", model: Model, data: bytes, name: str, options: Options, form: str) -> bytes:
     """Return the answer to one photo: JSON, a PNG of class ids, or GeoJSON.
 
     Raises:
@@ -43,22 +41,22 @@ def predict(model: "Segmenter", run: Run, data: bytes, name: str, options: Optio
         ValueError: where the model's labels do not roll up to the label space.
     """
     if form == "application/json":
-        return json.dumps(answer(model, run, data, name, options)).encode()
-    prediction = model.predict(open_photo(data, name).pixels, options.label_space)
+        return json.dumps(answer(segmenter, model, data, name, options)).encode()
+    prediction = segmenter.predict(open_photo(data, name).pixels, options.label_space)
     if form == "image/png":
         return encode_png(prediction.labels)
     return geojson_bytes(prediction.labels, prediction.label_space)
 
 
-def answer(model: "Segmenter", run: Run, data: bytes, name: str, options: Options) -> dict[str, Any]:
-    """Return :class:`seglab.api.Answer` as plain values.
+def answer(segmenter: "Segmenter", model: Model, data: bytes, name: str, options: Options) -> dict[str, Any]:
+    """Return :class:`seglab.api.schema.Answer` as plain values.
 
     Raises:
         ImageError: where the photo cannot be used.
         ValueError: where the model's labels do not roll up to the label space.
     """
     photo = open_photo(data, name)
-    prediction = model.predict(photo.pixels, options.label_space)
+    prediction = segmenter.predict(photo.pixels, options.label_space)
     start = time.perf_counter()
     target = space(prediction.label_space)
     small = shrink(photo.pixels, options.max_side)
@@ -70,10 +68,10 @@ def answer(model: "Segmenter", run: Run, data: bytes, name: str, options: Option
         if shares[name] > 0
     ]
     found = {
-        "model": options.model,
-        "title": str(run.record["title"]),
-        "run": f"{run.record['experiment']}/{run.folder.name}",
-        "weights_sha256": model.weights_sha256,
+        "model": model.key,
+        "title": model.title,
+        "run": model.facts.origin,
+        "weights_sha256": model.sha256,
         "label_space": prediction.label_space,
         "width": photo.width,
         "height": photo.height,
@@ -87,10 +85,12 @@ def answer(model: "Segmenter", run: Run, data: bytes, name: str, options: Option
     return found | {"latency_ms": {step: round(ms, 1) for step, ms in spent.items()}}
 
 
-def batch_item(model: "Callable[[], Segmenter]", run: Run, data: bytes, name: str, options: Options) -> bytes:
-    """Return :class:`seglab.api.BatchItem` as JSON; whatever upsets one image becomes its error."""
+def batch_item(segmenter: "Callable[[], Segmenter]", model: Model, data: bytes, name: str, options: Options) -> bytes:
+    """Return :class:`seglab.api.schema.BatchItem` as JSON; whatever upsets one image becomes its error."""
     try:
-        return json.dumps({"name": name, "answer": answer(model(), run, data, name, options), "error": None}).encode()
+        return json.dumps(
+            {"name": name, "answer": answer(segmenter(), model, data, name, options), "error": None}
+        ).encode()
     except ImageError as error:
         said = str(error)
     except Exception as error:
@@ -111,7 +111,7 @@ def draw(samples: int, corruption: str | None, severity: Severity | None, seed: 
 
 
 def corrupted(pixels: NDArray[np.uint8], drawn: Draw) -> bytes:
-    """Return :class:`seglab.api.Corrupted` of a photo as JSON."""
+    """Return :class:`seglab.api.schema.Corrupted` of a photo as JSON."""
     key, severity, seed = drawn
     settings = parameters(key, severity, min(pixels.shape[:2]))
     found = {

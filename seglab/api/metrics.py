@@ -10,12 +10,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import Scope
 
-from seglab.guards import Places
-from seglab.records.runs import Run
+from seglab.api.guards import Places
+from seglab.predict.model import Model
 
 
 class _Loaded(Protocol):
-    def offered(self) -> Mapping[str, Run]: ...
+    def offered(self) -> Mapping[str, Model]: ...
 
     def loaded(self) -> Sequence[str]: ...
 
@@ -64,8 +64,8 @@ class _Weights:
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = GaugeMetricFamily("seglab_model_bytes", "Weights of a loaded model in float32.", labels=["model"])
-        runs = self._models.offered()
+        offered = self._models.offered()
         for key in self._models.loaded():
-            parameters = runs[key].record["model"].get("parameters") if key in runs else None
+            parameters = offered[key].facts.parameters if key in offered else None
             family.add_metric([key], 4.0 * (parameters or 0))
         yield family

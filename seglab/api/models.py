@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
-from seglab.predict.shelf import bundled_runs
-from seglab.predict.sources import open_model
-from seglab.records.runs import Run
+from seglab.predict.model import Model
+from seglab.predict.shelf import bundled_models
 
 if TYPE_CHECKING:
     from seglab.predict.segmenter import Segmenter
@@ -19,8 +18,8 @@ class Models(Protocol):
     def pool(self) -> ThreadPoolExecutor:
         """One thread: models never run beside each other."""
 
-    def offered(self) -> Mapping[str, Run]:
-        """Return the runs that can be asked, by model key."""
+    def offered(self) -> Mapping[str, Model]:
+        """Return the models that can be asked, by key."""
 
     def segmenter(self, key: str) -> "Segmenter":
         """Return a model, loaded where it is not yet; in the pool's thread only."""
@@ -36,16 +35,16 @@ class OwnModels:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-api")
         self._loaded: dict[str, Segmenter] = {}
 
-    def offered(self) -> Mapping[str, Run]:
-        """Return the bundled runs."""
-        return bundled_runs()
+    def offered(self) -> Mapping[str, Model]:
+        """Return the bundled models."""
+        return {model.key: model for model in bundled_models()}
 
     def segmenter(self, key: str) -> "Segmenter":
         """Return a model, loaded where it is not yet."""
         from seglab.predict.segmenter import Segmenter
 
         if key not in self._loaded:
-            self._loaded[key] = Segmenter(open_model(self.offered()[key].folder))
+            self._loaded[key] = Segmenter(self.offered()[key])
         return self._loaded[key]
 
     def loaded(self) -> Sequence[str]:
