@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 # Layers of DESIGN section 1, from the bottom: a module imports its own layer and those below.
 LAYERS = [
-    {"labels", "images", "image_checks"},
+    {"labels", "images"},
     {"models", "data", "metrics", "losses", "distance", "corruptions"},
     {
         "scores",

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image, ImageCms
 
 from seglab import images
-from seglab.images import ImageError, open_mask, open_photo
+from seglab.images import ImageError, door, open_mask, open_photo
 from tests import hostile
 from tests.hostile import Case, corpus, encoded, scene
 
@@ -74,7 +74,7 @@ def test_refusing_bombs_takes_little_memory() -> None:
         "        except ImageError: pass\n"
         "print(peak() - start)"
     )
-    root = Path(__file__).parents[1]
+    root = Path(__file__).parents[2]
     env = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run([sys.executable, "-c", code], cwd=root, env=env, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 200  # MiB; the 30000 x 30000 PNG alone would take 900
@@ -271,7 +271,7 @@ def test_resizing_averages_areas_and_never_invents_labels() -> None:
 
 @pytest.mark.parametrize("opacity", [0, 0.25, 0.5, 0.7, 1])
 def test_blend_is_the_plain_formula_and_leaves_void_alone(opacity: float, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_STRIP_PX", 7 * 64)  # several strips, the last one short
+    monkeypatch.setattr(door, "_STRIP_PX", 7 * 64)  # several strips, the last one short
     rng = np.random.default_rng(1)
     pixels, lut = rng.integers(0, 256, (48, 64, 3)).astype(np.uint8), rng.integers(0, 256, (256, 3)).astype(np.uint8)
     labels = rng.integers(0, 256, (48, 64)).astype(np.uint8)
@@ -337,4 +337,4 @@ def test_a_stem_keeps_what_can_be_kept(name: str, stem: str) -> None:
 def test_doctests_of_the_module_hold() -> None:
     import doctest
 
-    assert doctest.testmod(images).failed == 0
+    assert doctest.testmod(door).failed == 0

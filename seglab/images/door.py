@@ -18,11 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageFile
 
-from seglab.image_checks import (
-    MAX_ASPECT,
-    MAX_BYTES,
-    MAX_PIXELS,
-    MIN_SIDE_PX,
+from seglab.images.checks import (
     ImageError,
     Source,
     exif_orientation,
@@ -31,25 +27,6 @@ from seglab.image_checks import (
     read_source,
     sentences,
 )
-
-__all__ = [
-    "MAX_ASPECT",
-    "MAX_BYTES",
-    "MAX_PIXELS",
-    "MIN_SIDE_PX",
-    "ImageError",
-    "Photo",
-    "Source",
-    "blend",
-    "data_url",
-    "encode_jpeg",
-    "encode_png",
-    "open_mask",
-    "open_photo",
-    "resize",
-    "resize_labels",
-    "safe_stem",
-]
 
 _STRIP_PX = 2**20  # whole-frame work runs in strips of rows, so that a 50 MP frame never exists as floats
 _RESERVED = re.compile(r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9¹²³])(\.|$)", re.IGNORECASE)
