@@ -30,7 +30,7 @@ from seglab.api_models import Loader, Models, OwnModels
 from seglab.api_schema import Answer, BatchItem, Corrupted, ModelInfo, Problem, Ready
 from seglab.corruptions import CORRUPTIONS, Severity
 from seglab.guards import Guard, Places, problem, read_settings, too_large
-from seglab.images import MAX_BYTES, ImageError, open_photo
+from seglab.images import FORMATS, MAX_BYTES, MAX_PIXELS, ImageError, open_photo
 from seglab.labels import SPACES, SpaceKey, rolls_up
 from seglab.runs import Run
 
@@ -62,7 +62,7 @@ Drawn = Annotated[
     str | None, Query(description="Drawn where none is given.", json_schema_extra={"enum": list(CORRUPTIONS)})
 ]
 Seed = Annotated[int, Query(ge=0, le=2**31 - 1)]
-Photo = Annotated[UploadFile | None, File(description="A JPEG, PNG, WebP, BMP or TIFF of at most 50 megapixels.")]
+Photo = Annotated[UploadFile | None, File(description=f"A {FORMATS} of at most {MAX_PIXELS // 10**6} megapixels.")]
 
 
 def multipart(request: Request) -> None:

@@ -7,14 +7,16 @@ names below from here; the modules are for each other and for their own tests. T
 from seglab.images.door import Photo, open_mask, open_photo
 from seglab.images.drawing import blend, resize, resize_labels
 from seglab.images.encode import data_url, encode_jpeg, encode_png
-from seglab.images.formats import MAX_ASPECT, MAX_BYTES, MAX_PIXELS, MIN_SIDE_PX, ImageError, Source
+from seglab.images.formats import FORMATS, MAX_ASPECT, MAX_BYTES, MAX_PIXELS, MIN_SIDE_PX, SUFFIXES, ImageError, Source
 from seglab.images.names import safe_stem
 
 __all__ = [
+    "FORMATS",
     "MAX_ASPECT",
     "MAX_BYTES",
     "MAX_PIXELS",
     "MIN_SIDE_PX",
+    "SUFFIXES",
     "ImageError",
     "Photo",
     "Source",

@@ -9,15 +9,20 @@ from contextlib import contextmanager
 from io import BytesIO
 from typing import cast
 
-from PIL import Image, ImageFile, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - the last two register
+from PIL import AvifImagePlugin, Image, ImageFile, TiffImagePlugin, WebPImagePlugin  # noqa: F401 - plugins register
 
 from seglab.images.formats import MAX_ASPECT, MAX_BYTES, MAX_PIXELS, MIN_SIDE_PX, ImageError, Source
-from seglab.images.headers import check_jpeg, check_png, check_tiff
+from seglab.images.headers import check_gif, check_jpeg, check_png, check_tiff
 
 # Pillow warns about bombs and odd EXIF before we answer with a sentence. One entry at import: `catch_warnings` is
 # process-wide while it is held, so using it per call would switch filters under other threads.
 warnings.filterwarnings("ignore", module=r"PIL\.")
-_CHECKS: dict[str, Callable[[bytes, str], None]] = {"PNG": check_png, "JPEG": check_jpeg, "TIFF": check_tiff}
+_CHECKS: dict[str, Callable[[bytes, str], None]] = {
+    "PNG": check_png,
+    "JPEG": check_jpeg,
+    "TIFF": check_tiff,
+    "GIF": check_gif,
+}
 
 
 def read_source(source: Source, name: str | None, default: str) -> tuple[bytes, str]:
@@ -57,12 +62,8 @@ def sentences(name: str) -> Iterator[None]:
         raise ImageError(f"{name} is damaged, cut short or of an unusual kind; export it again as a PNG.") from error
 
 
-def open_checked(data: bytes, kind: str, name: str) -> ImageFile.ImageFile:
-    """Read the header only, and refuse before any pixel is decoded."""
-    if kind in _CHECKS:
-        _CHECKS[kind](data, name)
-    image = Image.open(BytesIO(data), formats=[kind])
-    width, height = image.size
+def check_size(width: int, height: int, name: str) -> None:
+    """Refuse a picture that is too large, too small, or a strip."""
     what = f"{name} is {width} x {height} pixels"
     if width * height > MAX_PIXELS:
         raise ImageError(f"{what}, over {MAX_PIXELS // 10**6} megapixels; save it smaller.")
@@ -70,6 +71,15 @@ def open_checked(data: bytes, kind: str, name: str) -> ImageFile.ImageFile:
         raise ImageError(f"{what}, expected at least {MIN_SIDE_PX} a side; use a larger image.")
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise ImageError(f"{what}, a strip over {MAX_ASPECT}:1; crop it to a photo's shape.")
+
+
+def open_checked(data: bytes, kind: str, name: str) -> ImageFile.ImageFile:
+    """Read the header only, and refuse before any pixel is decoded."""
+    if kind in _CHECKS:
+        _CHECKS[kind](data, name)
+    image = Image.open(BytesIO(data), formats=[kind])
+    width, height = image.size
+    check_size(width, height, name)
     work_px = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (tile.extents for tile in image.tile) if box)
     if work_px > 4 * width * height:  # four colour planes at most; more than that overlap
         raise ImageError(f"{name} stores the same pixels many times over; export it again as JPEG or PNG.")

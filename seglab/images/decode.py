@@ -19,9 +19,10 @@ def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
     return pixels if flip is None else cv2.flip(pixels, flip)
 
 
-def to_rgb(image: ImageFile.ImageFile, name: str) -> NDArray[np.uint8]:
+def to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
     """Decode to ``(H, W, 3)`` uint8 sRGB, one strip of rows at a time, so that one extra frame is held, not four."""
-    rawmode = str(image.tile[0].args) if image.tile else ""
+    tiles = image.tile if isinstance(image, ImageFile.ImageFile) else []
+    rawmode = str(tiles[0].args) if tiles else ""
     image.load()
     width, height = image.size
     out = np.empty((height, width, 3), np.uint8)

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.images.checks import open_checked, read_source, sentences
+from seglab.images.checks import check_size, open_checked, read_source, sentences
 from seglab.images.decode import to_rgb, turn
-from seglab.images.formats import ImageError, Source, kind_of
+from seglab.images.formats import FORMATS, ImageError, Source, kind_of
 from seglab.images.headers import exif_orientation
+from seglab.images.heif.container import open_container
+from seglab.images.heif.decoder import decode_heic
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +22,7 @@ class Photo:
     Attributes:
         name: file name fit for showing: no directories, no control characters, at most 80 characters.
         pixels: ``(H, W, 3)`` uint8 RGB.
-        format: ``JPEG``, ``PNG``, ``WEBP``, ``BMP`` or ``TIFF``, by content.
+        format: ``JPEG``, ``PNG``, ``WEBP``, ``GIF``, ``BMP``, ``TIFF``, ``HEIC`` or ``AVIF``, by content.
         sha256: hex digest of the file's bytes.
         decode_ms: time from bytes to pixels.
     """
@@ -43,10 +45,11 @@ class Photo:
 
 
 def open_photo(source: Source, name: str | None = None) -> Photo:
-    """Decode a JPEG, PNG, WebP, BMP or TIFF, told apart by content, to upright 8-bit sRGB.
+    """Decode a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF, told apart by content, to upright 8-bit sRGB.
 
-    Transparent parts are laid over white; of an animation or a document the first frame counts; 16-bit grey is
-    divided by 257, other deep grey (32-bit, float) stretched from its finite minimum to its maximum; an embedded colour
+    Transparent parts are laid over white; of an animation or a document the first frame counts, of a HEIC or AVIF the
+    primary picture, turned as the container's own boxes say; 10 and 12 bits are scaled to 8, 16-bit grey is divided
+    by 257, other deep grey (32-bit, float) stretched from its finite minimum to its maximum; an embedded colour
     profile is applied where it is valid and ignored where it is not.
 
     Args:
@@ -58,20 +61,31 @@ def open_photo(source: Source, name: str | None = None) -> Photo:
     """
     data, name = read_source(source, name, "photo")
     start = time.perf_counter()
+    with sentences(name):
+        kind, pixels = _decode(data, name)
+    decode_ms = (time.perf_counter() - start) * 1000
+    return Photo(name, pixels, kind, hashlib.sha256(data).hexdigest(), decode_ms)
+
+
+def _decode(data: bytes, name: str) -> tuple[str, NDArray[np.uint8]]:
     kind = kind_of(data)
     if kind is None:
         raise ImageError(
-            f"{name} is not a JPEG, PNG, WebP, BMP or TIFF image (GIF, HEIC, SVG and PDF are not read); "
+            f"{name} is not a {FORMATS} image (SVG, PDF and raw camera files are not read); "
             "save it as one of these and try again."
         )
-    with sentences(name):
-        image = open_checked(data, kind, name)
-        pixels = to_rgb(image, name)
-        image.close()
-        if kind != "TIFF":  # Pillow turns TIFF itself
-            pixels = turn(pixels, exif_orientation(image.info.get("exif")))
-    decode_ms = (time.perf_counter() - start) * 1000
-    return Photo(name, pixels, kind, hashlib.sha256(data).hexdigest(), decode_ms)
+    if kind == "HEIF":
+        still = open_container(data, name)
+        kind, data = still.coding, still.data
+        if kind == "HEIC":
+            check_size(*still.size, name)
+            return kind, to_rgb(decode_heic(data, name), name)
+    image = open_checked(data, kind, name)
+    pixels = to_rgb(image, name)
+    image.close()
+    if kind != "TIFF":  # Pillow turns TIFF itself
+        pixels = turn(pixels, exif_orientation(image.info.get("exif")))
+    return kind, pixels
 
 
 def open_mask(source: Source, name: str | None = None, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:

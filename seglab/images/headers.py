@@ -1,4 +1,4 @@
-"""What JPEG, PNG and TIFF say before their pixels: blocks, directories and orientation, and signs of a bomb in them."""
+"""What JPEG, PNG, GIF and TIFF say before their pixels: blocks, directories and orientation, and signs of a bomb in them."""
 
 import re
 import struct
@@ -9,6 +9,7 @@ from seglab.images.formats import ImageError
 _MAX_SCANS = 100  # progressive photos have about ten; every scan costs one pass over all pixels
 _MAX_BLOCKS = 2**16  # PNG chunks or JPEG segments; photos have a few thousand at most
 _MAX_EXIF_SEGMENTS = 16  # 64 KiB each; Pillow joins them
+_MAX_GIF_BLOCKS = 2**12  # before the first frame; Pillow reads them one by one
 _MAX_TAG_VALUES = 2**18  # numbers in one TIFF directory; Pillow makes a Python object of each
 _TIFF_POINTERS = (34665, 34853, 40965)  # EXIF, GPS, interoperability
 _MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
@@ -57,6 +58,28 @@ def check_jpeg(data: bytes, name: str) -> None:
             at += int.from_bytes(data[at : at + 2], "big")
     if scans > _MAX_SCANS or exifs > _MAX_EXIF_SEGMENTS or blocks > _MAX_BLOCKS:
         raise ImageError(f"{name} is cut into far more scans or blocks than a photo; save it again.")
+
+
+def check_gif(data: bytes, name: str) -> None:
+    """Find the first frame behind a bounded number of blocks, and that it lies in the picture."""
+    width, height, flags = struct.unpack_from("<HHB", data, 6)
+    at = 13 + (3 << (flags & 7) + 1 if flags & 128 else 0)
+    blocks = 0
+    while blocks < _MAX_GIF_BLOCKS:
+        blocks += 1
+        if data[at] == 0x2C:
+            left, top, frame_width, frame_height = struct.unpack_from("<4H", data, at + 1)
+            if not (frame_width and frame_height and left < width and top < height):
+                raise ImageError(f"{name} has a first frame that shows nothing; export it again as a PNG.")
+            return
+        if data[at] != 0x21:
+            raise ValueError("expected an extension or a frame")
+        at += 2
+        while data[at] and blocks < _MAX_GIF_BLOCKS:
+            blocks += 1
+            at += 1 + data[at]
+        at += 1
+    raise ImageError(f"{name} holds far more blocks before its first frame than a picture; export it again.")
 
 
 def _directory(data: bytes, at: int | None = None) -> list[tuple[int, int, int, int]]:

@@ -1,12 +1,12 @@
 """A corpus of files that people, cameras and attackers send: odd, broken and malicious, all made here from a seed.
 
-``corpus()`` lists over 150 small files; each says whether `seglab.images.open_photo` must accept or refuse it, so that
+``corpus()`` lists over 350 small files; each says whether `seglab.images.open_photo` must accept or refuse it, so that
 the command line and the browser can be tested with the same list. ``scene()`` is the picture inside the valid ones.
 """
 
 from functools import cache
 
-from tests.hostile import common, rasters
+from tests.hostile import common, phones, rasters
 from tests.hostile.build import (
     IDS,
     STORED,
@@ -42,4 +42,4 @@ __all__ = [
 @cache
 def corpus() -> tuple[Case, ...]:
     """Return every case, always the same ones in the same order."""
-    return (*common.cases(), *rasters.cases())
+    return (*common.cases(), *rasters.cases(), *phones.cases())
