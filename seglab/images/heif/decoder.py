@@ -52,6 +52,7 @@ def decode_heic(data: bytes, name: str) -> Image.Image:
             ) from error
         finally:
             timer.cancel()
+            timer.join()
             child.kill()
             child.wait()
             for pipe in (child.stdin, child.stdout):
