@@ -18,11 +18,11 @@ from tqdm import tqdm
 
 from seglab import metrics
 from seglab.checkpoints import load_run
-from seglab.data import Resized, SegmentationData, Subset, open_data
+from seglab.data import Resized, SegmentationData, Subset, open_data, tags_note
 from seglab.labels import space
 from seglab.models.mask2former import QueryModel, query_scores
 from seglab.runs import RunError, read_record
-from trainers.loading import eval_batches
+from trainers.loading import eval_batches, say_once
 
 
 def predict(model: nn.Module, image: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
@@ -73,14 +73,15 @@ def open_validation(record: Mapping[str, Any], root: Path, one_size: bool = Fals
         raise RunError("its run.json does not say which data it was validated on") from None
     if one_size and options.get("full_masks"):
         raise RunError("its masks are larger than its images (data.full_masks); this works on runs of one size only")
-    data = open_data(name, root, split, record["label_space"], recordings)
+    data = open_data(name, root, split, record["label_space"], recordings, bool(options.get("turned")))
     if images:
         data = Subset(data, images)
     return Resized(data, (height, width), bool(options.get("full_masks"))) if height else data
 
 
 def note_other_data(name: str, record: Mapping[str, Any], data: SegmentationData) -> None:
-    """Tell where data are not, byte by byte, those that a run was validated on."""
+    """Tell where data are not, byte by byte, those that a run was validated on, and where EXIF would turn some."""
+    say_once(tags_note(data))
     if data.fingerprint() != record["data"]["val"].get("fingerprint"):
         print(f"{name}: note: the data's fingerprint differs from the record's; figures may differ too")
 

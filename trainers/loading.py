@@ -1,6 +1,7 @@
 """Training samples: every draw depends on (seed, epoch, index) alone, so any epoch can be repeated or resumed."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import cv2
 import numpy as np
@@ -16,6 +17,13 @@ from seglab.models import MEAN, STD
 from trainers.recipe import DataOptions
 
 PRELOAD_BYTES = 2**30
+
+
+@cache
+def say_once(sentence: str) -> None:
+    """Print a sentence, the first time that this process comes to it; nothing where it is empty."""
+    if sentence:
+        print(sentence, flush=True)
 
 
 class TrainingData(Dataset[tuple[Tensor, ...]]):

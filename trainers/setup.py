@@ -19,10 +19,11 @@ import torch
 from torch import nn
 
 from seglab.checkpoints import build_from_record, check_options, load_run
-from seglab.data import Resized, SegmentationData, Subset, open_data
+from seglab.data import Resized, SegmentationData, Subset, open_data, tags_note
 from seglab.models import DenseModel
 from seglab.runs import RESULTS, read_record
 from trainers.distil import Distiller, encoder_tail, load_encoder, load_lite0_imagenet
+from trainers.loading import say_once
 from trainers.recipe import Recipe
 
 PACKAGES = (
@@ -167,9 +168,9 @@ def describe_split(data: SegmentationData, recordings: tuple[str, ...]) -> dict[
 def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, SegmentationData]:
     """Open train and val; val is a recording left out of train where the recipe says so."""
     options = recipe.data
-    train = open_data(options.name, root, "train", options.label_space, options.recordings)
+    train = open_data(options.name, root, "train", options.label_space, options.recordings, options.turned)
     split = "train" if options.val_recordings else "val"
-    val = open_data(options.name, root, split, options.label_space, options.val_recordings)
+    val = open_data(options.name, root, split, options.label_space, options.val_recordings, options.turned)
     shared = set(train.stems) & set(val.stems)
     if shared:
         raise TrainingError(f"{len(shared)} images are in train and in val; leave the val_recordings out of recordings")
@@ -177,6 +178,8 @@ def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, Segmentat
         train = Subset(train, options.train_images)
     if options.val_images:
         val = Subset(val, options.val_images)
+    for data in (train, val):
+        say_once(tags_note(data))
     if options.size_px[0]:
         return Resized(train, options.size_px), Resized(val, options.size_px, options.full_masks)
     return train, val

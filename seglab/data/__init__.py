@@ -22,14 +22,16 @@ class SegmentationData(Protocol):
 
     @property
     def stems(self) -> Sequence[str]: ...
+    @property
+    def unturned(self) -> Sequence[str]: ...
     def __len__(self) -> int: ...
     def __getitem__(self, index: int) -> Sample: ...
     def fingerprint(self) -> str: ...
 
 
-def fingerprint_files(pairs: Sequence[tuple[str, Path, Path]]) -> str:
-    """Return the SHA-256 over sorted stems and the hashes of their image and mask files."""
-    total = hashlib.sha256()
+def fingerprint_files(pairs: Sequence[tuple[str, Path, Path]], turned: bool = False) -> str:
+    """Return the SHA-256 over sorted stems and the hashes of their image and mask files; ``turned`` data are other data."""
+    total = hashlib.sha256(b"turned" if turned else b"")
     for stem, image, mask in sorted(pairs):
         total.update(stem.encode())
         for path in (image, mask):
@@ -37,7 +39,19 @@ def fingerprint_files(pairs: Sequence[tuple[str, Path, Path]]) -> str:
     return total.hexdigest()
 
 
-def open_data(name: str, root: Path, split: str, label_space: str, recordings: Sequence[str] = ()) -> SegmentationData:
+def tags_note(data: SegmentationData) -> str:
+    """Return a sentence on images that EXIF would turn and that are read as stored; empty where there are none."""
+    if not data.unturned:
+        return ""
+    return (
+        f"note: EXIF would turn {len(data.unturned)} of the {len(data)} images in {data.name} {data.split}; they are read as "
+        "stored, as their masks are (data.turned turns both)"
+    )
+
+
+def open_data(
+    name: str, root: Path, split: str, label_space: str, recordings: Sequence[str] = (), turned: bool = False
+) -> SegmentationData:
     """Open a data set by the name a recipe gives it.
 
     Raises:
@@ -47,9 +61,9 @@ def open_data(name: str, root: Path, split: str, label_space: str, recordings: S
     from seglab.data.cityscapes import Cityscapes
 
     if name == "camvid":
-        return CamVid(root, split, recordings=recordings)
+        return CamVid(root, split, recordings=recordings, turned=turned)
     if name == "cityscapes":
-        return Cityscapes(root, split, label_space=label_space)
+        return Cityscapes(root, split, label_space=label_space, turned=turned)
     raise ValueError(f"expected a data set out of camvid, cityscapes; got {name!r}")
 
 
@@ -66,6 +80,12 @@ class Subset:
         self.name, self.split, self.label_space = data.name, data.split, data.label_space
         self.kept = np.unique(np.linspace(0, len(data) - 1, min(images, len(data))).round().astype(int))
         self.stems = [data.stems[i] for i in self.kept]
+
+    @cached_property
+    def unturned(self) -> Sequence[str]:
+        """Those of the data set's that are kept."""
+        kept = set(self.stems)
+        return [stem for stem in self.data.unturned if stem in kept]
 
     def __len__(self) -> int:
         return len(self.kept)
@@ -90,6 +110,11 @@ class Resized:
     def __init__(self, data: SegmentationData, size_px: tuple[int, int], full_masks: bool = False) -> None:
         self.data, self.size_px, self.full_masks = data, size_px, full_masks
         self.name, self.split, self.label_space, self.stems = data.name, data.split, data.label_space, data.stems
+
+    @property
+    def unturned(self) -> Sequence[str]:
+        """Those of the data set."""
+        return self.data.unturned
 
     @cached_property
     def samples(self) -> list[Sample]:

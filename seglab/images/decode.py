@@ -1,4 +1,4 @@
-"""An opened file to pixels: colours to 8-bit sRGB, transparency over white, and the camera's rotation undone."""
+"""An opened file to pixels: colours to 8-bit sRGB, ids as stored, transparency over white, the camera's rotation undone."""
 
 from io import BytesIO
 
@@ -9,6 +9,8 @@ from PIL import Image, ImageCms, ImageFile
 
 from seglab.images.drawing import strips
 from seglab.images.formats import ImageError
+
+ID_MODES = ("L", "P", "1", "I;16", "I")  # grey and palette
 
 
 def turn(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
@@ -44,6 +46,13 @@ def to_rgb(image: Image.Image, name: str) -> NDArray[np.uint8]:
         strip = strip.convert(mode)
         out[rows] = np.asarray(transform.apply(strip) if transform else strip.convert("RGB"))
     return out
+
+
+def to_ids(image: ImageFile.ImageFile) -> NDArray[np.generic]:
+    """Return the values of a PNG in one of `ID_MODES` as stored: grey levels or palette indices, of 1 to 16 bits."""
+    rawmode = str(image.tile[0].args)
+    ids = np.asarray(image)
+    return ids // {"L;2": 85, "L;4": 17}[rawmode] if rawmode in ("L;2", "L;4") else ids  # which Pillow stretches
 
 
 def _range(image: Image.Image, boxes: list[tuple[int, int, int, int]], bits_12: bool, name: str) -> tuple[float, float]:

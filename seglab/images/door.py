@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.images.checks import check_size, open_checked, read_source, sentences
-from seglab.images.decode import to_rgb, turn
+from seglab.images.decode import ID_MODES, to_ids, to_rgb, turn
 from seglab.images.formats import FORMATS, ImageError, Source, kind_of
 from seglab.images.headers import exif_orientation
 from seglab.images.heif.container import open_container
@@ -109,14 +109,13 @@ def open_mask(source: Source, name: str | None = None, size: tuple[int, int] | N
         )
     with sentences(name):
         image = open_checked(data, "PNG", name)
-        if image.mode not in ("L", "P", "1", "I;16", "I"):
+        if image.mode not in ID_MODES:
             raise ImageError(f"{name} holds colours, not class ids; export the ids as an 8-bit grey or palette PNG.")
-        rawmode = str(image.tile[0].args)
-        ids = np.asarray(image)
+        ids = to_ids(image)
         image.close()
     if ids.max() > 255:
         raise ImageError(f"{name} holds ids up to {ids.max()}, expected 0 to 255; export the ids as an 8-bit PNG.")
-    labels = ids.astype(np.uint8) // {"L;2": 85, "L;4": 17}.get(rawmode, 1)  # Pillow stretches 2- and 4-bit grey
+    labels = ids.astype(np.uint8)
     if size is not None and labels.shape != size:
         raise ImageError(
             f"{name} is {labels.shape[1]} x {labels.shape[0]} pixels, the photo {size[1]} x {size[0]}; "
