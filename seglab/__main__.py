@@ -114,10 +114,12 @@ def default_space(models: dict[str, Any]) -> str:
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
+    from seglab.images import FORMATS
+
     parser = argparse.ArgumentParser(prog="python -m seglab", description=__doc__.splitlines()[0])
     commands = parser.add_subparsers(required=True)
     one = commands.add_parser("compare", help="segment photos with all models, without a browser")
-    one.add_argument("photos", nargs="+", metavar="PHOTO", help="JPEG, PNG, WebP, BMP or TIFF")
+    one.add_argument("photos", nargs="+", metavar="PHOTO", help=FORMATS)
     one.add_argument("--out", required=True, metavar="DIR", help="where masks, overlays and summary.json go")
     one.add_argument("--label-space", choices=list(SPACES), help="default: the models' own")
     one.add_argument(

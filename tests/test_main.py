@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from seglab import __main__ as cli
-from seglab.images import encode_jpeg
+from seglab.images import FORMATS, encode_jpeg
 from seglab.labels import space
 from seglab.predict.segmenter import Segmenter
 from seglab.predict.shelf import EXPERIMENT
@@ -209,6 +209,12 @@ def test_an_out_that_is_a_file_is_refused(
     assert capsys.readouterr().err.startswith("error: ")
 
 
+def test_the_help_names_every_format_of_photo(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.main(["compare", "--help"])
+    assert FORMATS in " ".join(capsys.readouterr().out.split())
+
+
 HOSTILE = [
     "notes.txt",
     "model.pickle",
@@ -221,6 +227,10 @@ HOSTILE = [
     "pages.tif",
     "16x16.png",
     "64-to-1.png",
+    "turned-twice.heic",
+    "tiles.avif",
+    "animated.gif",
+    "noise-for-pixels.heic",
     "two\nlines.png",
     "straße 雪 улица.png",
     "half-\udc80-surrogate.png",

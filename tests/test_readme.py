@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from seglab.evidence.runs.models_table import MARKS, models_table
+from seglab.images import FORMATS
 from seglab.models import MODELS
 from seglab.predict.shelf import bundled_runs
 
@@ -30,6 +31,10 @@ def test_the_readme_maps_every_page_trainer_and_library_file() -> None:
     for file in files:
         if file.name != "__init__.py":
             assert f"{file.name}`" in README, f"{file.name} is not in the README's map"
+
+
+def test_the_readme_names_every_format_of_photo() -> None:
+    assert FORMATS in README.replace("\n", " ")
 
 
 def test_every_file_the_readme_names_exists() -> None:

@@ -6,8 +6,10 @@ from typing import Any
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from seglab.labels import SPACES, space
+from tests.hostile import exif
 
 HEIGHT, WIDTH = 64, 96
 CAMVID = SPACES["camvid-11"]
@@ -32,8 +34,11 @@ def street(seed: int, height: int = HEIGHT, width: int = WIDTH) -> tuple[NDArray
     return image, mask
 
 
-def write_camvid(root: Path, train: int = 6, val: int = 3) -> Path:
-    """Write a CamVid of the SegNet tutorial's layout; the stems of train name three recordings."""
+def write_camvid(root: Path, train: int = 6, val: int = 3, upside_down: tuple[int, ...] = ()) -> Path:
+    """Write a CamVid of the SegNet tutorial's layout; the stems of train name three recordings.
+
+    Frames ``upside_down`` of both splits have a tag in EXIF that says so; their pixels are as ever.
+    """
     for split, count, first in (("train", train, 0), ("val", val, 100)):
         images, masks = root / split, root / f"{split}annot"
         images.mkdir(parents=True)
@@ -43,6 +48,8 @@ def write_camvid(root: Path, train: int = 6, val: int = 3) -> Path:
             stem = f"{recording}_{first + i:05d}"
             image, mask = street(first + i)
             cv2.imwrite(str(images / f"{stem}.png"), image[..., ::-1])
+            if i in upside_down:
+                Image.fromarray(image).save(images / f"{stem}.png", exif=exif(3))
             cv2.imwrite(str(masks / f"{stem}.png"), mask)
     return root
 

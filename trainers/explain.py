@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from seglab.data import SegmentationData
+from seglab.data import DataSet
 from seglab.explain.gradcam import METHODS, Explainer, Look, Method, class_mean
 from seglab.explain.pointing import coactivation, density, energy_inside, peak_inside
 from seglab.labels import space
@@ -90,9 +90,7 @@ def explain_run(
     return path
 
 
-def _so_far(
-    folder: Path, name: str, about: dict[str, Any], data: SegmentationData, num_classes: int
-) -> tuple[MeanCams, int]:
+def _so_far(folder: Path, name: str, about: dict[str, Any], data: DataSet, num_classes: int) -> tuple[MeanCams, int]:
     """Return what is stored of the same question, and of how many images; else an empty record."""
     for stored in (name, PARTIAL + name):
         try:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from seglab.data import SegmentationData
+from seglab.data import DataSet
 from seglab.data.corruptions import corrupt, parameters
 from seglab.evidence.robustness import drop_table
 from seglab.labels import space
@@ -115,7 +115,7 @@ def _so_far(
 
 @torch.inference_mode()
 def _confusion(
-    model: torch.nn.Module, device: torch.device, data: SegmentationData, index: int, condition: str, num_classes: int
+    model: torch.nn.Module, device: torch.device, data: DataSet, index: int, condition: str, num_classes: int
 ) -> np.ndarray:
     assert isinstance(model, DenseModel | QueryModel)
     image, mask = data[index]

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field
 
 from seglab.api.schema import Problem
 from seglab.data.corruptions import CORRUPTIONS
+from seglab.images import FORMATS, MAX_PIXELS
 from seglab.labels import SPACES, space
 
 MAX_BATCH = 16
@@ -38,7 +39,7 @@ Drawn = Annotated[
     str | None, Query(description="Drawn where none is given.", json_schema_extra={"enum": list(CORRUPTIONS)})
 ]
 Seed = Annotated[int, Query(ge=0, le=2**31 - 1)]
-Photo = Annotated[UploadFile | None, File(description="A JPEG, PNG, WebP, BMP or TIFF of at most 50 megapixels.")]
+Photo = Annotated[UploadFile | None, File(description=f"A {FORMATS} of at most {MAX_PIXELS // 10**6} megapixels.")]
 
 
 def multipart(request: Request) -> None:

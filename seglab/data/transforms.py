@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.data import Sample
 from seglab.data.corruptions import CORRUPTIONS, SEVERITIES, corrupt
+from seglab.data.dataset import Sample
 from seglab.labels import VOID
 
 Image = NDArray[np.uint8]

@@ -12,13 +12,13 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from seglab.images import MAX_BYTES, ImageError, open_mask, open_photo, resize
+from seglab.images import MAX_BYTES, SUFFIXES, ImageError, open_mask, open_photo, resize
 from seglab.predict.samples import LABEL_SPACE, SAMPLES, load_sample
 from seglab.predict.scores import DETAILS, Detail, shrink_to_work
 from seglab.ui import page
 from seglab.ui.viewer import display_size
 
-TYPES = ["jpg", "jpeg", "png", "webp", "bmp", "tif", "tiff"]
+TYPES = list(SUFFIXES)
 MAX_PHOTOS = 12
 MAX_WORK_PIXELS = 2**20
 _MIB = MAX_BYTES // 2**20

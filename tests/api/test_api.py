@@ -36,7 +36,7 @@ from seglab.api.app import create_api
 from seglab.api.parameters import MAX_BATCH
 from seglab.data.corruptions import CORRUPTIONS, corrupt
 from seglab.data.scenes import make_scene
-from seglab.images import encode_png, open_photo
+from seglab.images import FORMATS, encode_png, open_photo
 from seglab.labels import SPACES, remap, space
 from seglab.predict.model import Model
 from seglab.predict.segmenter import Prediction, Segmenter
@@ -258,12 +258,37 @@ def test_a_body_without_a_length_is_refused_once_it_is_too_long(service: str) ->
     assert requests.get(f"{service}/health", timeout=WAIT_S).status_code == 200
 
 
-@pytest.mark.parametrize("name", ["bomb-claimed.png", "noise.jpg", "cut-50.jpeg", "huge-width.bmp", "absurd-count.tif"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "bomb-claimed.png",
+        "noise.jpg",
+        "cut-50.jpeg",
+        "huge-width.bmp",
+        "absurd-count.tif",
+        "cut-80.heic",
+        "huge-alpha.avif",
+        "frame-outside.gif",
+    ],
+)
 def test_hostile_images_get_a_sentence(service: str, name: str) -> None:
     found = post(f"{service}/predict?model={KEY}", next(case.data for case in corpus() if case.name == name), name)
     assert found.status_code == 422
     assert name in found.json()["error"]
     assert "Traceback" not in found.text
+
+
+@pytest.mark.parametrize("name", ["turned.heic", "tiles.avif", "animated.gif"])
+def test_a_phones_photo_is_told_by_its_content(service: str, name: str) -> None:
+    case = next(case for case in corpus() if case.name == name)
+    files = {"image": ("IMG_0001", case.data, "application/octet-stream")}  # as some phones send it
+    found = requests.post(f"{service}/predict?model={KEY}", files=files, timeout=WAIT_S)
+    assert found.status_code == 200
+    assert case.size == unpack(found.json()["mask"]).shape
+
+
+def test_the_schema_names_every_format_of_photo(service: str) -> None:
+    assert FORMATS in requests.get(f"{service}/openapi.json", timeout=WAIT_S).text
 
 
 def test_hosts_tokens_and_origins_are_checked() -> None:

@@ -25,7 +25,15 @@ HEIGHT, WIDTH = 540, 720
 KEYS = ["deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2"]
 TABS = ("Disagreement", "Area per class", "Ground truth", "Models", "All photos", "Downloads")
 CAMVID = space("camvid-11")
-HOSTILE = ("empty.jpg", "noise.jpg", "cut-50.jpeg", "bomb-claimed.png", "1x1.png", "model.pt.png", "absurd-count.tif")
+HOSTILE = (
+    "empty.jpg",
+    "noise.jpg",
+    "cut-50.jpeg",
+    "bomb-claimed.png",
+    "1x1.png",
+    "model.pt.png",
+    "noise-for-pixels.heic",
+)
 # Elements of the page and of the open shadow trees in it; a data frame's canvas holds a table for screen readers.
 UNNAMED = """() => {
   const found = []

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from seglab.data import Resized, SegmentationData
+from seglab.data import DataSet, Resized
 from seglab.data.camvid import CamVid
 from seglab.data.cityscapes import Cityscapes
 from tests.tiny import HEIGHT, WIDTH
@@ -54,7 +54,7 @@ def test_the_size_of_the_files_changes_nothing(camvid: Path) -> None:
 
 
 def test_names_order_and_fingerprint_are_those_of_the_files(camvid: Path, cityscapes: Path) -> None:
-    originals: list[SegmentationData] = [CamVid(camvid, "val"), Cityscapes(cityscapes, "train")]
+    originals: list[DataSet] = [CamVid(camvid, "val"), Cityscapes(cityscapes, "train")]
     for original in originals:
         data = Resized(original, (16, 16))
         for name in ("name", "split", "label_space", "stems"):

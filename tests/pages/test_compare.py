@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from streamlit.testing.v1 import AppTest
 
 from seglab.data.scenes import make_scene
-from seglab.images import ImageError, encode_jpeg, encode_png, open_mask, open_photo
+from seglab.images import FORMATS, SUFFIXES, ImageError, encode_jpeg, encode_png, open_mask, open_photo
 from seglab.labels import remap, space
 from seglab.predict.samples import FOLDER, SAMPLES
 from seglab.predict.scores import working_size
@@ -44,6 +44,9 @@ HOSTILE = (
     "frame-bomb.webp",
     "huge-width.bmp",
     "all-nan.tif",
+    "huge-grid.heic",
+    "larger-than-it-says.avif",
+    "huge-screen.gif",
 )
 OPEN_TABS = """
 import json, sys
@@ -231,6 +234,22 @@ def test_hostile_files_get_one_sentence_each_and_the_good_photo_works(open_page:
         said.append(str(refusal.value))
     assert [error.value for error in page.error] == said
     assert page.button_group(key="photo").formatted_values == ["good.jpg"]
+    assert {panel["status"] for panel in panels(page).values()} == {"ready"}
+
+
+def test_the_uploader_takes_every_ending_of_every_format(open_page: OpenPage) -> None:
+    (types,) = (up.proto.type for up in open_page().run().file_uploader if up.key == "upload")
+    assert {word.strip(".") for word in types} == set(SUFFIXES)
+    for word in re.findall(r"[A-Z]\w+", FORMATS):
+        assert word.lower() in SUFFIXES
+
+
+def test_a_phones_photo_is_segmented(open_page: OpenPage) -> None:
+    phone = next(case for case in corpus() if case.name == "turned-twice.heic")
+    page = send(open_page(), "upload", (phone.name, phone.data))
+    assert not page.error
+    assert page.button_group(key="photo").value == page.session_state["photo"]
+    assert next(iter(page.session_state["shelf"].photos.values())).format == "HEIC"
     assert {panel["status"] for panel in panels(page).values()} == {"ready"}
 
 

@@ -21,7 +21,7 @@ from trainers import explain
 from trainers.evaluate import main
 from trainers.train import train
 from trainers.training.evaluation import measure, predict
-from trainers.training.loading import normalise
+from trainers.training.loading import normalise, say_once
 
 
 def test_the_headline_is_reproduced_from_the_stored_weights(tiny_run: Path, camvid: Path) -> None:
@@ -72,6 +72,23 @@ def test_other_data_is_named(tiny_run: Path, camvid: Path, tmp_path: Path, capsy
     cv2.imwrite(str(path), np.zeros((64, 96, 3), np.uint8))
     assert main([str(tiny_run), "--data", str(other)]) == 0
     assert "note: the data's fingerprint differs from the record's" in capsys.readouterr().out
+
+
+def test_a_run_on_turned_frames_is_evaluated_on_turned_frames_and_others_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tiny.write_camvid(tmp_path / "camvid", upside_down=(0, 1))
+    for turned in (False, True):
+        recipe = tiny.recipe(epochs=1, variant=f"turned-{turned}".lower(), data={"turned": turned})
+        train(recipe, root, tmp_path, progress=False)
+        say_once.cache_clear()
+        capsys.readouterr()
+        assert main([str(tmp_path / "tiny" / recipe.run_name), "--data", str(root)]) == 0
+        out = capsys.readouterr().out
+        assert ("EXIF would turn 2 of the 3 images in camvid val" in out) is not turned
+        assert "fingerprint differs" not in out
+        _, value, _, recorded = next(line for line in out.splitlines() if " miou " in line).split()
+        assert value == recorded
 
 
 def test_a_run_that_cannot_be_evaluated_is_named_while_the_others_go_on(

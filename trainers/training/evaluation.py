@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import nn
 from tqdm import tqdm
 
-from seglab.data import Resized, SegmentationData, Subset, open_data
+from seglab.data import DataSet, Resized, Subset, open_data, tags_note
 from seglab.labels import space
 from seglab.measure.counts import count_image
 from seglab.models.mask2former import QueryModel, query_scores
 from seglab.records.files import RunError
-from trainers.training.loading import eval_batches
+from trainers.training.loading import eval_batches, say_once
 
 
 def predict(model: nn.Module, image: torch.Tensor, size: tuple[int, int] | None = None) -> torch.Tensor:
@@ -30,7 +30,7 @@ def predict(model: nn.Module, image: torch.Tensor, size: tuple[int, int] | None 
     return labels
 
 
-def measure(model: nn.Module, data: SegmentationData, progress: bool = False) -> dict[str, NDArray[Any]]:
+def measure(model: nn.Module, data: DataSet, progress: bool = False) -> dict[str, NDArray[Any]]:
     """Return what ``counts.npz`` keeps of each image, at the labels' own size; see :func:`seglab.measure.counts.count_image`."""
     num_classes = space(data.label_space).num_classes
     device = next(model.parameters()).device
@@ -47,7 +47,7 @@ def measure(model: nn.Module, data: SegmentationData, progress: bool = False) ->
     return {name: np.stack([counts[name] for counts in out]) for name in out[0]}
 
 
-def open_validation(record: Mapping[str, Any], root: Path, one_size: bool = False) -> SegmentationData:
+def open_validation(record: Mapping[str, Any], root: Path, one_size: bool = False) -> DataSet:
     """Open the images that a run was validated on, at the size that it was validated at.
 
     Args:
@@ -67,13 +67,14 @@ def open_validation(record: Mapping[str, Any], root: Path, one_size: bool = Fals
         raise RunError("its run.json does not say which data it was validated on") from None
     if one_size and options.get("full_masks"):
         raise RunError("its masks are larger than its images (data.full_masks); this works on runs of one size only")
-    data = open_data(name, root, split, record["label_space"], recordings)
+    data = open_data(name, root, split, record["label_space"], recordings, bool(options.get("turned")))
     if images:
         data = Subset(data, images)
     return Resized(data, (height, width), bool(options.get("full_masks"))) if height else data
 
 
-def note_other_data(name: str, record: Mapping[str, Any], data: SegmentationData) -> None:
-    """Tell where data are not, byte by byte, those that a run was validated on."""
+def note_other_data(name: str, record: Mapping[str, Any], data: DataSet) -> None:
+    """Tell where data are not, byte by byte, those that a run was validated on, and where EXIF would turn some."""
+    say_once(tags_note(data))
     if data.fingerprint() != record["data"]["val"].get("fingerprint"):
         print(f"{name}: note: the data's fingerprint differs from the record's; figures may differ too")

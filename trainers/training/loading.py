@@ -1,6 +1,7 @@
 """Training samples: every draw depends on (seed, epoch, index) alone, so any epoch can be repeated or resumed."""
 
 from collections.abc import Iterator
+from functools import cache
 
 import cv2
 import numpy as np
@@ -9,13 +10,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from seglab.data import Sample, SegmentationData
+from seglab.data import DataSet, Sample
 from seglab.data.transforms import CropOptions, augment
 from seglab.losses.distance import signed_distance_maps
 from seglab.models import MEAN, STD
 from trainers.training.recipe import DataOptions
 
 PRELOAD_BYTES = 2**30
+
+
+@cache
+def say_once(sentence: str) -> None:
+    """Print a sentence, the first time that this process comes to it; nothing where it is empty."""
+    if sentence:
+        print(sentence, flush=True)
 
 
 class TrainingData(Dataset[tuple[Tensor, ...]]):
@@ -25,7 +33,7 @@ class TrainingData(Dataset[tuple[Tensor, ...]]):
     comes with its ``(C, H, W)`` int8 distance maps, made here after augmentation.
     """
 
-    def __init__(self, data: SegmentationData, options: DataOptions, seed: int, map_classes: int = 0) -> None:
+    def __init__(self, data: DataSet, options: DataOptions, seed: int, map_classes: int = 0) -> None:
         self.data, self.options, self.seed, self.map_classes = data, options, seed, map_classes
         height, width = options.crop_px
         self.crop = (
@@ -110,7 +118,7 @@ def normalise(image: Tensor) -> Tensor:
     return ((image.float() - mean) / std).permute(0, 3, 1, 2).contiguous()
 
 
-def eval_batches(data: SegmentationData) -> Iterator[tuple[str, Tensor, NDArray[np.uint8]]]:
+def eval_batches(data: DataSet) -> Iterator[tuple[str, Tensor, NDArray[np.uint8]]]:
     """Yield ``(stem, image (1, 3, H, W) normalised, mask (H, W))`` in the order of the split."""
     for index, stem in enumerate(data.stems):
         image, mask = data[index]

@@ -31,6 +31,7 @@ class DataOptions:
     val_recordings: tuple[str, ...] = ()  # validate on these recordings of train instead of on val
     train_images: int = 0  # train on so many images, evenly spread over the split; 0 on all
     val_images: int = 0  # validate on so many; 0 on all
+    turned: bool = False  # turn images as their EXIF says, and the masks with them; both are read as stored otherwise
     size_px: tuple[int, int] = (0, 0)  # height, width that train and val are resized to; (0, 0) leaves them as they are
     full_masks: bool = False  # score val on masks of their own size, the answers enlarged: sizes can be compared
     crop_px: tuple[int, int] = (192, 256)  # height, width; (0, 0) trains on whole frames

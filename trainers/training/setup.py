@@ -18,13 +18,14 @@ import numpy as np
 import torch
 from torch import nn
 
-from seglab.data import Resized, SegmentationData, Subset, open_data
+from seglab.data import DataSet, Resized, Subset, open_data, tags_note
 from seglab.models import DenseModel
 from seglab.models.weights import check_options
 from seglab.predict.networks import build_from_record, load_run
 from seglab.records.runs import read_record
 from seglab.records.store import RESULTS
 from trainers.training.distil import Distiller, encoder_tail, load_encoder, load_lite0_imagenet
+from trainers.training.loading import say_once
 from trainers.training.recipe import Recipe
 
 PACKAGES = (
@@ -153,7 +154,7 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     return recipe.lr * rising
 
 
-def describe_split(data: SegmentationData, recordings: tuple[str, ...]) -> dict[str, Any]:
+def describe_split(data: DataSet, recordings: tuple[str, ...]) -> dict[str, Any]:
     """Describe a split for the record."""
     image, mask = data[0]  # of the first; some data sets mix sizes
     described = {
@@ -166,12 +167,12 @@ def describe_split(data: SegmentationData, recordings: tuple[str, ...]) -> dict[
     return described if image.shape[:2] == mask.shape else described | {"input_px": list(image.shape[:2])}
 
 
-def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, SegmentationData]:
+def open_splits(recipe: Recipe, root: Path) -> tuple[DataSet, DataSet]:
     """Open train and val; val is a recording left out of train where the recipe says so."""
     options = recipe.data
-    train = open_data(options.name, root, "train", options.label_space, options.recordings)
+    train = open_data(options.name, root, "train", options.label_space, options.recordings, options.turned)
     split = "train" if options.val_recordings else "val"
-    val = open_data(options.name, root, split, options.label_space, options.val_recordings)
+    val = open_data(options.name, root, split, options.label_space, options.val_recordings, options.turned)
     shared = set(train.stems) & set(val.stems)
     if shared:
         raise TrainingError(f"{len(shared)} images are in train and in val; leave the val_recordings out of recordings")
@@ -179,6 +180,8 @@ def open_splits(recipe: Recipe, root: Path) -> tuple[SegmentationData, Segmentat
         train = Subset(train, options.train_images)
     if options.val_images:
         val = Subset(val, options.val_images)
+    for data in (train, val):
+        say_once(tags_note(data))
     if options.size_px[0]:
         return Resized(train, options.size_px), Resized(val, options.size_px, options.full_masks)
     return train, val

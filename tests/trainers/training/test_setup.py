@@ -10,6 +10,7 @@ import torch
 from seglab.models import build
 from tests import tiny
 from trainers.train import Training
+from trainers.training.loading import say_once
 from trainers.training.setup import TrainingError, build_optimizer, learning_rate, open_splits, pick_precision
 
 
@@ -76,3 +77,21 @@ def test_a_recording_left_out_of_train_validates_the_run(camvid: Path) -> None:
     assert {stem[:6] for stem in val_data.stems} == {"0006R0"}
     with pytest.raises(TrainingError, match="2 images are in train and in val"):
         open_splits(tiny.recipe(data={"val_recordings": ["0006R0"]}), camvid)
+
+
+def test_orientation_tags_are_told_once_and_followed_on_request(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tiny.write_camvid(tmp_path / "camvid", upside_down=(1,))
+    say_once.cache_clear()
+    splits = [open_splits(tiny.recipe(), root) for _ in range(2)]
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(" in camvid ")[0] for line in said] == [
+        "note: EXIF would turn 1 of the 6 images",
+        "note: EXIF would turn 1 of the 3 images",
+    ]
+    turned = open_splits(tiny.recipe(data={"turned": True}), root)
+    assert capsys.readouterr().out == ""
+    for stored, other in zip(splits[0], turned, strict=True):
+        for before, after in zip(stored[1], other[1], strict=True):
+            np.testing.assert_array_equal(after, before[::-1, ::-1])
