@@ -1,7 +1,8 @@
 """Data sets by the name that a recipe gives them, procedural scenes, and what is done to images before a model sees them.
 
-``dataset`` is the contract; a layout is one file (``camvid``, ``cityscapes``) whose ``open_split`` :data:`LAYOUTS` names. ``files`` reads
-images and masks as they are stored, ``transforms`` augments, ``corruptions`` spoils, ``scenes/`` draws streets with exact masks.
+``dataset`` is the contract; a layout is one file (``camvid``, ``cityscapes``) whose ``open_split`` :data:`LAYOUTS` names.
+``files`` reads images and masks as they are stored, ``transforms`` augments, ``corruptions`` spoils, ``scenes/`` draws
+streets with exact masks.
 May import ``labels`` and ``images``; no torch.
 """
 
