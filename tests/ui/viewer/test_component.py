@@ -28,7 +28,7 @@ from seglab.ui.viewer import (
 )
 
 CAMVID = space("camvid-11")
-JS = Path(__file__).parents[2] / "seglab/ui/viewer.js"
+TOOLBAR = Path(__file__).parents[3] / "seglab/ui/viewer/js/toolbar.js"
 
 
 def photo_of(height: int, width: int) -> NDArray[np.uint8]:
@@ -211,7 +211,7 @@ def test_a_cleaned_view_shares_nothing_with_the_defaults() -> None:
 
 
 def test_python_and_the_browser_know_the_same_modes() -> None:
-    source = JS.read_text("utf-8")
+    source = TOOLBAR.read_text("utf-8")
     assert all(f'["{word}", "' in source for word in (*MODES, *LAYOUTS))
 
 

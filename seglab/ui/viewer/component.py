@@ -1,12 +1,11 @@
 """The segmentation viewer: one photo as several models see it, in panels that share opacity, mode, zoom and legend.
 
-The browser does the work (``viewer.js``): Python packs the pixels once, and moving a slider never reruns the script.
+The browser does the work (``js/``): Python packs the pixels once, and moving a slider never reruns the script.
 """
 
 import base64
 import hashlib
 import io
-import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,24 +18,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from seglab.images import data_url
-from seglab.labels import VOID, LabelSpace, Palette
+from seglab.labels import LabelSpace, Palette
+from seglab.ui.viewer.parts import join_scripts, join_styles
+from seglab.ui.viewer.view import KEY, PHOTO, clean_view
 
 MAX_SIDE_PX = 1280
 MAX_PANELS = 6
-PHOTO = "photo"
-
-MODES = ("overlay", "mask", "photo", "edges", "confidence")
-LAYOUTS = ("grid", "swipe")
-DEFAULT_VIEW: dict[str, Any] = {"mode": "overlay", "opacity": 55, "hidden": [], "swipe": [], "layout": "grid"}
-
-_KEY = re.compile(r"[A-Za-z0-9_.@:+-]{1,64}")
-_MAX_TEXT = 1024
+STYLES = ("base", "toolbar", "legend", "panels", "swipe")
 _HERE = Path(__file__).parent
 _COMPONENT = st.components.v2.component(
     "seglab_viewer",
     html='<div class="viewer" data-testid="viewer"\n role="group" aria-label="Segmentation viewer"></div>',
-    css=(_HERE / "viewer.css").read_text("utf-8"),
-    js=(_HERE / "viewer.js").read_text("utf-8"),
+    css=join_styles(_HERE / "css", STYLES),
+    js=join_scripts(_HERE / "js", last="viewer"),
 )
 
 
@@ -109,8 +103,8 @@ def payload(
     if len(panels) > MAX_PANELS:
         raise ValueError(f"expected at most {MAX_PANELS} panels, got {len(panels)}; show the others in a second viewer")
     keys = [panel.key for panel in panels]
-    if len(set(keys)) < len(keys) or PHOTO in keys or not all(_KEY.fullmatch(key) for key in keys):
-        raise ValueError(f"expected different panel keys that match {_KEY.pattern} and are not {PHOTO!r}, got {keys}")
+    if len(set(keys)) < len(keys) or PHOTO in keys or not all(KEY.fullmatch(key) for key in keys):
+        raise ValueError(f"expected different panel keys that match {KEY.pattern} and are not {PHOTO!r}, got {keys}")
     full = (photo.shape[0], photo.shape[1])
     size = display_size(*full)
     digest = _digest(photo)
@@ -137,70 +131,6 @@ def display_size(height: int, width: int) -> tuple[int, int]:
     """
     scale = min(1.0, MAX_SIDE_PX / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))
-
-
-def clean_view(view: object, num_classes: int = VOID, keys: set[str] | None = None) -> dict[str, Any]:
-    """Return a complete view that holds only possible values; the rest of ``view`` gives way to the defaults.
-
-    Args:
-        view: anything at all.
-        num_classes: hidden ids from here on are dropped.
-        keys: the panels that exist and ``photo``; None accepts every well-formed key.
-    """
-    got = view if isinstance(view, Mapping) else {}
-    clean = {**DEFAULT_VIEW, "hidden": [], "swipe": []}
-    for name, choices in (("mode", MODES), ("layout", LAYOUTS)):
-        if isinstance(got.get(name), str) and got[name] in choices:
-            clean[name] = got[name]
-    opacity = got.get("opacity")
-    if isinstance(opacity, int | float) and not isinstance(opacity, bool) and 0 <= opacity <= 100:
-        clean["opacity"] = round(opacity)
-    hidden = got.get("hidden")
-    if isinstance(hidden, list | tuple):
-        ids = {i for i in hidden if isinstance(i, int) and not isinstance(i, bool)}
-        clean["hidden"] = sorted(i for i in ids if 0 <= i < num_classes)
-    swipe = got.get("swipe")
-    if isinstance(swipe, list | tuple) and len(swipe) == 2 and swipe[0] != swipe[1]:
-        known = [isinstance(k, str) and _KEY.fullmatch(k) and (keys is None or k in keys) for k in swipe]
-        clean["swipe"] = list(swipe) if all(known) else []
-    return clean
-
-
-def parse_view(text: str) -> dict[str, Any]:
-    """Read a view out of one query parameter; what cannot be read takes its default.
-
-    >>> parse_view("mask.80.swipe.h3-7~photo~unet")["hidden"]
-    [3, 7]
-    >>> parse_view("<script>") == DEFAULT_VIEW
-    True
-    """
-    if not isinstance(text, str) or len(text) > _MAX_TEXT:
-        return clean_view(None)
-    head, *swipe = text.split("~")
-    view: dict[str, Any] = {"swipe": swipe}
-    for word in head.split("."):
-        if word in MODES:
-            view.setdefault("mode", word)
-        elif word in LAYOUTS:
-            view.setdefault("layout", word)
-        elif re.fullmatch(r"[0-9]{1,3}", word):
-            view.setdefault("opacity", int(word))
-        elif re.fullmatch(r"h[0-9]{1,3}(-[0-9]{1,3})*", word):
-            view.setdefault("hidden", [int(i) for i in word[1:].split("-")])
-    return clean_view(view)
-
-
-def format_view(view: Mapping[str, Any] | None) -> str:
-    """Write a view as one short query parameter that ``parse_view`` reads back.
-
-    >>> format_view({"mode": "overlay", "opacity": 55, "hidden": [3, 7], "layout": "grid"})
-    'overlay.55.grid.h3-7'
-    """
-    clean = clean_view(view)
-    words = [clean["mode"], str(clean["opacity"]), clean["layout"]]
-    if clean["hidden"]:
-        words.append("h" + "-".join(map(str, clean["hidden"])))
-    return "~".join([".".join(words), *clean["swipe"]])
 
 
 def _opening(key: str, view: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from seglab.ui.compare import common_spaces
+from seglab.ui.compare.panels import common_spaces
 
 
 @pytest.mark.parametrize(
