@@ -29,7 +29,7 @@ api: $(VENV)/app.stamp ## set up (once) and serve the REST service alone on port
 
 test: $(VENV)/dev.stamp ## set up (once) and run every test, the browser's included
 	@bash tests/browser/install_chromium.sh
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadscope
 
 lint: $(VENV)/dev.stamp ## check format, lint and types
 	$(BIN)/ruff format --check .

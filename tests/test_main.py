@@ -294,4 +294,4 @@ def test_a_command_that_is_incomplete_shows_its_usage(words: list[str], capsys: 
     with pytest.raises(SystemExit) as caught:
         cli.main(words)
     assert caught.value.code == 2
-    assert "usage: python -m seglab" in capsys.readouterr().err
+    assert "Usage: python -m seglab" in capsys.readouterr().err

@@ -6,7 +6,6 @@ python -m trainers.ablate trainers/recipes/camvid-boundary-ablation.yaml --statu
 python -m trainers.ablate trainers/recipes/camvid-boundary-ablation.yaml --data DIR --only a-ce-seed42
 """
 
-import argparse
 import os
 import signal
 import statistics
@@ -17,8 +16,11 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, Annotated, Any, Literal
 
+from typer import Argument, Option
+
+from seglab.cli import INTERRUPTED, Overrides, among, single
 from seglab.records.files import RunError, check_name
 from seglab.records.lock import is_locked
 from seglab.records.runs import read_epochs, read_record
@@ -171,8 +173,7 @@ class Grid:
                 child.send_signal(signal.SIGTERM)
             for child, _, _ in self.running.values():
                 child.wait()
-            print("stopped; the same command goes on", file=sys.stderr)
-            return 130
+            return INTERRUPTED
         for sentence in complaints:
             print(sentence, file=sys.stderr)
         return 0 if all(run.state == "finished" for run in self.looks()) else 1
@@ -182,59 +183,57 @@ def _terminated(*_: Any) -> None:
     raise KeyboardInterrupt
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.ablate", description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", type=Path, help="a file of trainers/recipes with variants and seeds")
-    parser.add_argument("--data", type=Path, help="the data set's root folder")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe's key")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where runs are written")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time")
-    parser.add_argument("--devices", default="", help="CUDA devices such as 0,1,2,3: one run at a time on each")
-    parser.add_argument("--only", metavar="NAME", help="train this run alone, in this process")
-    parser.add_argument("--retry-failed", action="store_true", help="go on with runs that failed, too")
-    parser.add_argument(
-        "--track", action="append", default=[], choices=TRACKERS, help="tell a tracker of every run too"
-    )
-    parser.add_argument("--status", action="store_true", help="print the table and train nothing")
-    args = parser.parse_args(argv)
+def ablate_command(
+    recipe: Annotated[Path, Argument(help="A file of trainers/recipes with variants and seeds.")],
+    data: Annotated[Path | None, Option(help="The data set's root folder.")] = None,
+    overrides: Overrides = [],
+    results: Annotated[Path, Option(help="Where runs are written.")] = RESULTS,
+    jobs: Annotated[int, Option(help="Runs at a time.")] = 1,
+    devices: Annotated[str, Option(help="CUDA devices such as 0,1,2,3: one run at a time on each.")] = "",
+    only: Annotated[str | None, Option(metavar="NAME", help="Train this run alone, in this process.")] = None,
+    retry_failed: Annotated[bool, Option("--retry-failed", help="Go on with runs that failed, too.")] = False,
+    track: Annotated[list[str], Option(help="Tell a tracker of every run too; repeatable.", **among(TRACKERS))] = [],
+    status: Annotated[bool, Option("--status", help="Print the table and train nothing.")] = False,
+) -> int:
+    """Do what the command line asks; returns the exit code."""
     try:
-        recipes = load_grid(args.recipe, args.set)
-        for recipe in recipes:
-            check_name(recipe.experiment, "an experiment name")
-            check_name(recipe.variant, "a variant name")
-        devices = [d.strip() for d in args.devices.split(",") if d.strip()] or [""] * args.jobs
-        if not devices:
-            raise ValueError(f"expected --jobs of 1 or more, got {args.jobs}")
-        if args.status:
-            print(table([look(recipe, args.results) for recipe in recipes], len(devices)))
+        recipes = load_grid(recipe, overrides)
+        for one in recipes:
+            check_name(one.experiment, "an experiment name")
+            check_name(one.variant, "a variant name")
+        places = [d.strip() for d in devices.split(",") if d.strip()] or [""] * jobs
+        if not places:
+            raise ValueError(f"expected --jobs of 1 or more, got {jobs}")
+        if status:
+            print(table([look(one, results) for one in recipes], len(places)))
             return 0
-        if args.data is None:
+        if data is None:
             raise ValueError("expected --data DIR, the data set's root folder")
-        if args.only:
-            return _train_one(recipes, args.only, args.data, args.results, args.track)
+        if only:
+            return _train_one(recipes, only, data, results, track)
     except (ValueError, RunError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return 1
-    overrides = [word for text in args.set for word in ("--set", text)]
-    command = [sys.executable, "-m", "trainers.ablate", str(args.recipe), "--data", str(args.data)]
-    command += ["--results", str(args.results), *overrides, *(word for t in args.track for word in ("--track", t))]
+    words = [word for text in overrides for word in ("--set", text)]
+    command = [sys.executable, "-m", "trainers.ablate", str(recipe), "--data", str(data)]
+    command += ["--results", str(results), *words, *(word for t in track for word in ("--track", t))]
     previous = signal.signal(signal.SIGTERM, _terminated)
     try:
-        return Grid(recipes, args.results, command, devices).run(len(devices), args.retry_failed)
+        return Grid(recipes, results, command, places).run(len(places), retry_failed)
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    return single(ablate_command, argv, "python -m trainers.ablate", __doc__)
 
 
 def _train_one(recipes: Sequence[Recipe], name: str, data: Path, results: Path, track: Sequence[str]) -> int:
     by_name = {recipe.run_name: recipe for recipe in recipes}
     if name not in by_name:
         raise ValueError(f"expected --only out of {', '.join(by_name)}; got {name!r}")
-    try:
-        record = train(by_name[name], data, results, progress=sys.stdout.isatty(), watchers=watch(track))
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        return 130
+    record = train(by_name[name], data, results, progress=sys.stdout.isatty(), watchers=watch(track))
     print(f"{record['experiment']}/{name}: val mIoU {record['metrics']['miou']:.4f}")
     return 0
 

@@ -6,17 +6,18 @@ python -m trainers.explain results/camvid-architectures/*-seed42 --data DIR --la
 Killed at any moment, the same command goes on. Writes ``cam/<layer>-<method>.npz`` of the run's record; no frames.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 
 import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
+from typer import Argument, Option
 
+from seglab.cli import among, single
 from seglab.data import DataSet
 from seglab.explain.gradcam import METHODS, Explainer, Look, Method, class_mean
 from seglab.explain.pointing import coactivation, density, energy_inside, peak_inside
@@ -136,20 +137,22 @@ def _add(cams: MeanCams, index: int, look: Look, mask: Any, method: Method) -> N
             cams.peak[index, c] = peak_inside(evidence, mask == c)
 
 
+def explain_command(
+    runs: Annotated[list[Path], Argument(metavar="RUN", help="A run's folder with weights.safetensors.")],
+    data: Annotated[Path, Option(help="The data set's root folder.")],
+    layer: Annotated[str | None, Option(help="A layer of the model's family; its default without it.")] = None,
+    method: Annotated[str, Option(**among(METHODS))] = "gradcam",
+    threads: Annotated[int, Option(help="0: all cores.")] = 0,
+) -> int:
+    """Do what the command line asks; returns the exit code."""
+    if threads:
+        torch.set_num_threads(threads)
+    return for_each_run(runs, lambda folder: _print(folder, explain_run(folder, data, layer, cast(Method, method))))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.explain", description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder with weights.safetensors")
-    parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
-    parser.add_argument("--layer", help="a layer of the model's family; its default without it")
-    parser.add_argument("--method", choices=list(METHODS), default="gradcam")
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    args = parser.parse_args(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    return for_each_run(
-        args.runs, lambda folder: _print(folder, explain_run(folder, args.data, args.layer, args.method))
-    )
+    return single(explain_command, argv, "python -m trainers.explain", __doc__)
 
 
 def _print(folder: Path, path: Path) -> None:

@@ -4,14 +4,15 @@ python -m trainers.export_results --to mlflow
 python -m trainers.export_results --to csv --out curves.csv results/camvid-boundary-ablation
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from typer import Argument, Option
 
+from seglab.cli import among, single
 from seglab.records.files import RunError
 from seglab.records.lock import is_locked
 from seglab.records.runs import read_epochs, read_record
@@ -48,29 +49,28 @@ def curves(folders: Sequence[Path]) -> pd.DataFrame:
     return table.astype({"seed": "Int64"}) if len(table) else table
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.export_results", description=__doc__.splitlines()[0])
-    parser.add_argument(
-        "runs", type=Path, nargs="*", help="folders of runs, or folders above them; all results if none"
-    )
-    parser.add_argument("--to", choices=(*TRACKERS, *TABLES), required=True, help="where they go")
-    parser.add_argument("--out", type=Path, help="the table's file (csv, parquet)")
-    args = parser.parse_args(argv)
+def export_results_command(
+    to: Annotated[str, Option(help="Where they go.", **among((*TRACKERS, *TABLES)))],
+    runs: Annotated[
+        list[Path] | None, Argument(help="Folders of runs, or folders above them; all results if none.")
+    ] = None,
+    out: Annotated[Path | None, Option(help="The table's file (csv, parquet).")] = None,
+) -> int:
+    """Do what the command line asks; returns the exit code."""
     try:
-        folders = find_runs(args.runs or [RESULTS])
-        if args.to in TABLES:
-            out = args.out or Path(f"curves.{args.to}")
+        folders = find_runs(runs or [RESULTS])
+        if to in TABLES:
+            file = out or Path(f"curves.{to}")
             table = curves(folders)
             if table.empty:
                 raise ValueError(f"none of {len(folders)} runs has an evaluated epoch")
-            if args.to == "csv":
-                table.to_csv(out, index=False)
+            if to == "csv":
+                table.to_csv(file, index=False)
             else:
-                table.to_parquet(out, index=False)
-            print(f"{len(table)} epochs of {len(folders)} runs: {out}")
+                table.to_parquet(file, index=False)
+            print(f"{len(table)} epochs of {len(folders)} runs: {file}")
             return 0
-        if args.out:
+        if out:
             raise ValueError("--out is for csv and parquet; MLflow's address is MLFLOW_TRACKING_URI")
     except (ValueError, RunError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
@@ -82,14 +82,16 @@ def main(argv: list[str] | None = None) -> int:
             if is_locked(folder):
                 print(f"{label(record)} is being trained; --track tells a tracker of it, or send it when it has ended")
                 continue
-            print(f"{label(record)}: {push(open_sink(args.to), folder, record)} epochs sent", flush=True)
-        except KeyboardInterrupt:
-            print("interrupted; run the same command to go on", file=sys.stderr)
-            return 130
+            print(f"{label(record)}: {push(open_sink(to), folder, record)} epochs sent", flush=True)
         except Exception as error:  # whatever a server or its library answers; the next run may go through
             print(f"{folder.name}: {explain(error)}", file=sys.stderr)
             code = 1
     return code
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    return single(export_results_command, argv, "python -m trainers.export_results", __doc__)
 
 
 if __name__ == "__main__":

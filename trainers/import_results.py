@@ -3,10 +3,13 @@
 python -m trainers.import_results FILE.csv --experiment NAME [--label-space KEY] [--title TITLE] [--unit percent]
 """
 
-import argparse
 import sys
 from pathlib import Path
+from typing import Annotated, Any, cast
 
+from typer import Argument, Option
+
+from seglab.cli import among, single
 from seglab.labels import SPACES
 from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, parse_csv, write_import
 from seglab.records.store import RESULTS
@@ -27,29 +30,37 @@ def describe(table: ImportedTable) -> str:
     return "\n".join(lines)
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.import_results", description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, metavar="FILE.csv")
-    parser.add_argument("--experiment", required=True, help="name of the new experiment's folder")
-    parser.add_argument("--label-space", choices=SPACES, help="needed where the class columns do not tell it")
-    parser.add_argument("--title", default="", help="of the experiment, as people call it")
-    parser.add_argument("--unit", choices=("fraction", "percent"), help="of the metrics; told from the file by default")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="the store's folder")
-    args = parser.parse_args(argv)
+def import_results_command(
+    file: Annotated[Path, Argument(metavar="FILE.csv")],
+    experiment: Annotated[str, Option(help="Name of the new experiment's folder.")],
+    label_space: Annotated[
+        str | None, Option(help="Needed where the class columns do not tell it.", **among(SPACES))
+    ] = None,
+    title: Annotated[str, Option(help="Of the experiment, as people call it.")] = "",
+    unit: Annotated[
+        str | None, Option(help="Of the metrics; told from the file by default.", **among(("fraction", "percent")))
+    ] = None,
+    results: Annotated[Path, Option(help="The store's folder.")] = RESULTS,
+) -> int:
+    """Do what the command line asks; returns the exit code."""
     try:
-        with open(args.file, "rb") as file:
-            data = file.read(MAX_BYTES + 1)
-        table = parse_csv(data, args.label_space, unit=args.unit, name=args.file.name)
-        folders = write_import(table, args.experiment, args.results, args.title)
+        with open(file, "rb") as opened:
+            data = opened.read(MAX_BYTES + 1)
+        table = parse_csv(data, label_space, unit=cast(Any, unit), name=file.name)
+        folders = write_import(table, experiment, results, title)
     except ImportProblem as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:  # a path with a NUL byte is a ValueError
-        print(f"{args.file}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        print(f"{file}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 1
     print(f"imported into {folders[0].parent}\n{describe(table)}")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    return single(import_results_command, argv, "python -m trainers.import_results", __doc__)
 
 
 if __name__ == "__main__":

@@ -6,15 +6,17 @@ python -m trainers.robustness results/camvid-architectures/*-seed42 --data DIR -
 Killed at any moment, the same command goes on. Writes ``robustness.npz`` of the run's record; no frames.
 """
 
-import argparse
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import torch
 from tqdm import tqdm
+from typer import Argument, Option
 
+from seglab.cli import single
 from seglab.data import DataSet
 from seglab.data.corruptions import corrupt, parameters
 from seglab.evidence.robustness import drop_table
@@ -128,20 +130,22 @@ def _confusion(
     return confusion_matrix(pred, mask, num_classes)
 
 
+def robustness_command(
+    runs: Annotated[list[Path], Argument(metavar="RUN", help="A run's folder with weights.safetensors.")],
+    data: Annotated[Path, Option(help="The data set's root folder.")],
+    every: Annotated[int, Option(help="Take every n-th image of the split.")] = 1,
+    again: Annotated[bool, Option("--again", help="Replace a finished measurement of other settings.")] = False,
+    threads: Annotated[int, Option(help="0: all cores.")] = 0,
+) -> int:
+    """Do what the command line asks; returns the exit code."""
+    if threads:
+        torch.set_num_threads(threads)
+    return for_each_run(runs, lambda folder: _print(folder, measure_run(folder, data, every, again=again)))
+
+
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.robustness", description=__doc__.splitlines()[0])
-    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="a run's folder with weights.safetensors")
-    parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
-    parser.add_argument("--every", type=int, default=1, help="take every n-th image of the split")
-    parser.add_argument("--again", action="store_true", help="replace a finished measurement of other settings")
-    parser.add_argument("--threads", type=int, default=0, help="0: all cores")
-    args = parser.parse_args(argv)
-    if args.threads:
-        torch.set_num_threads(args.threads)
-    return for_each_run(
-        args.runs, lambda folder: _print(folder, measure_run(folder, args.data, args.every, again=args.again))
-    )
+    return single(robustness_command, argv, "python -m trainers.robustness", __doc__)
 
 
 def _print(folder: Path, found: Robustness) -> None:

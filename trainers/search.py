@@ -4,7 +4,6 @@ python -m trainers.search trainers/recipes/camvid-search.yaml --data DIR
 python -m trainers.search trainers/recipes/camvid-search.yaml --data DIR --storage postgresql://user@host/optuna
 """
 
-import argparse
 import fcntl
 import json
 import math
@@ -17,10 +16,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
+from typer import Argument, Option
 
+from seglab.cli import Overrides, single
 from seglab.records.files import RunError, check_name, write_atomic
 from seglab.records.runs import read_epochs
 from seglab.records.store import RESULTS
@@ -433,26 +434,22 @@ def work_through(study: Study) -> int:
     return 0
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.search", description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", type=Path, help="a file of trainers/recipes with a search block")
-    parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe's key")
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where the study is written")
-    parser.add_argument("--storage", default="", help="a file or a database URL that several processes share")
-    args = parser.parse_args(argv)
+def search_command(
+    recipe: Annotated[Path, Argument(help="A file of trainers/recipes with a search block.")],
+    data: Annotated[Path, Option(help="The data set's root folder.")],
+    overrides: Overrides = [],
+    results: Annotated[Path, Option(help="Where the study is written.")] = RESULTS,
+    storage: Annotated[str, Option(help="A file or a database URL that several processes share.")] = "",
+) -> int:
+    """Do what the command line asks; returns the exit code."""
     if optuna is None:
         print(f"error: {MISSING}", file=sys.stderr)
         return 1
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     code = 0
     try:
-        for study in open_studies(args.recipe, args.set, args.data, args.results, args.storage):
+        for study in open_studies(recipe, overrides, data, results, storage):
             code = max(code, work_through(study))
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        return 130
     except (ValueError, RunError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return 1
@@ -465,6 +462,11 @@ def main(argv: list[str] | None = None) -> int:
         print(f"error: the study's storage: {first_line(error)}", file=sys.stderr)
         return 1
     return code
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    return single(search_command, argv, "python -m trainers.search", __doc__)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ python -m trainers.train trainers/recipes/camvid-deeplabv3plus.yaml --data DIR
 python -m trainers.train trainers/recipes/camvid-deeplabv3plus.yaml --data DIR --set epochs=2 --set lr=5e-4
 """
 
-import argparse
 import math
 import os
 import resource
@@ -14,13 +13,15 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+from typer import Argument, Option
 
+from seglab.cli import Overrides, among, single
 from seglab.labels import space
 from seglab.losses.terms import needs_maps, parse_recipe, weighted_sum
 from seglab.measure.counts import summarise_images
@@ -356,30 +357,31 @@ def train(
     return Training(recipe, data_root, results, progress, watchers).run()
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Command line; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m trainers.train", description=__doc__.splitlines()[0])
-    parser.add_argument("recipe", type=Path, help="a file of trainers/recipes")
-    parser.add_argument("--data", type=Path, required=True, help="the data set's root folder")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="override a recipe's key")
-    parser.add_argument(
-        "--pretrained", action="store_true", help="start from the hub's encoder weights (model.init_encoder=hub)"
-    )
-    parser.add_argument("--results", type=Path, default=RESULTS, help="where runs are written")
-    parser.add_argument("--track", action="append", default=[], choices=TRACKERS, help="tell a tracker too")
-    args = parser.parse_args(argv)
+def train_command(
+    recipe_file: Annotated[Path, Argument(metavar="RECIPE", help="A file of trainers/recipes.")],
+    data: Annotated[Path, Option(help="The data set's root folder.")],
+    overrides: Overrides = [],
+    pretrained: Annotated[
+        bool, Option("--pretrained", help="Start from the hub's encoder weights (model.init_encoder=hub).")
+    ] = False,
+    results: Annotated[Path, Option(help="Where runs are written.")] = RESULTS,
+    track: Annotated[list[str], Option(help="Tell a tracker too; repeatable.", **among(TRACKERS))] = [],
+) -> int:
+    """Do what the command line asks; returns the exit code."""
     try:
-        hub = ["model.init_encoder=hub"] if args.pretrained else []
-        recipe = load_recipe(args.recipe, [*args.set, *hub])
-        record = train(recipe, args.data, args.results, watchers=watch(args.track))
-    except KeyboardInterrupt:
-        print("interrupted; run the same command to go on", file=sys.stderr)
-        return 130
+        hub = ["model.init_encoder=hub"] if pretrained else []
+        recipe = load_recipe(recipe_file, [*overrides, *hub])
+        record = train(recipe, data, results, watchers=watch(track))
     except (ValueError, RunError, OSError) as error:
         print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     print(f"{record['experiment']}/{record['variant']}-seed{record['seed']}: val mIoU {record['metrics']['miou']:.4f}")
     return 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code."""
+    return single(train_command, argv, "python -m trainers.train", __doc__)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def test_a_grid_that_is_stopped_and_started_again_ends_as_its_runs_do_alone(
         stop_when(lambda: any(read_epochs(folders[name]) for name in NAMES[:2]), patch)
         assert main(command) == 130
     assert signal.getsignal(signal.SIGTERM) is before
-    assert capsys.readouterr().err.strip().endswith("stopped; the same command goes on")
+    assert capsys.readouterr().err.strip().endswith("interrupted; run the same command to go on")
     looks = [look(recipe, tmp_path / "grid") for recipe in load_grid(grid, ["epochs=8"])]
     stopped = [run.name for run in looks if run.state == "interrupted"]
     assert set(stopped) <= set(NAMES[:2])

@@ -64,9 +64,6 @@ def for_each_run(folders: Sequence[Path], work: Callable[[Path], None]) -> int:
     for folder in folders:
         try:
             work(folder)
-        except KeyboardInterrupt:
-            print("interrupted; run the same command to go on", file=sys.stderr)
-            return 130
         except (ValueError, OSError) as error:
             print(f"{folder.name}: {explain(error)}", file=sys.stderr)
             code = 1

@@ -1,4 +1,4 @@
-"""The README's table of bundled models, made from their records so that no figure is typed by hand."""
+"""The table of bundled models in docs/models.md, made from their records so that no figure is typed by hand."""
 
 import re
 from collections.abc import Sequence
@@ -55,12 +55,12 @@ def models_table(runs: Sequence[Run]) -> str:
     return "\n".join(lines)
 
 
-def write_readme(readme: Path, table: str) -> bool:
-    """Put the table between the README's marks; return whether anything changed."""
-    text = readme.read_text(encoding="utf-8")
+def write_table(page: Path, table: str) -> bool:
+    """Put the table between a page's marks; return whether anything changed."""
+    text = page.read_text(encoding="utf-8")
     new = re.sub(
         f"{re.escape(MARKS[0])}.*{re.escape(MARKS[1])}", lambda _: f"{MARKS[0]}\n{table}\n{MARKS[1]}", text, flags=re.S
     )
     if new != text:
-        readme.write_text(new, encoding="utf-8")
+        page.write_text(new, encoding="utf-8")
     return new != text

@@ -140,13 +140,9 @@ def _ranking_table(view: View, epoch: int, key: str) -> None:
     )
     if view.published is not None:
         shown = shown.drop(columns=["min", "max", "n"])
-    number = st.column_config.NumberColumn
-    narrow = {
-        "#": number(width=40),
-        "n": number(width=40),
-        "min": number(width=62, format="%.2f"),
-        "max": number(width=62, format="%.2f"),
-    }
+    widths = {"#": 30, "variant": 175, "n": 30, "min": 56, "max": 56}  # all columns side by side at 1400 px
+    narrow = {name: st.column_config.Column(width=px) for name, px in widths.items()}
+    narrow |= {name: st.column_config.NumberColumn(width=widths[name], format="%.2f") for name in ("min", "max")}
     st.dataframe(shown, hide_index=True, key=f"ranking-{key}", column_config=narrow)
 
 
