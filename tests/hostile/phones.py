@@ -33,6 +33,9 @@ def _valid(kind: str) -> Iterator[Case]:
     yield accept(f"tag-only.{end}", container([coded(kind), tag], [(b"cdsc", 2, [1])]))
     yield accept(f"tiles.{end}", container(tiled(kind, 2, 3)), (128, 192))
     yield accept(f"second-is-primary.{end}", container([tag, coded(kind)], primary=2))
+    burst = [coded(kind), *tiled(kind), coded(kind, (64, 48), irot(1))]
+    yield accept(f"burst.{end}", container(burst, [(b"dimg", 2, [3, 4]), (b"thmb", 5, [1]), (b"base", 2, [1])]))
+    yield accept(f"burst-of-tiles.{end}", container(burst, [(b"dimg", 2, [3, 4])], primary=2), (64, 128))
     for brand in (b"mif1", b"msf1", b"avif", b"heic", b"avis", b"hevc"):
         yield accept(f"brand-{brand.decode()}.{end}", container([coded(kind)], brand=brand))
     yield accept(f"{end}-named.jpg", data)

@@ -6,6 +6,7 @@ seglab is imported, so that it starts in a twentieth of a second.
 
 import json
 import sys
+from contextlib import suppress
 
 MEMORY = 2 * 2**30  # address space; 50 megapixels take about 0.7 GiB
 SECONDS = 30
@@ -15,12 +16,12 @@ def main() -> None:
     """Decode, within limits that this process sets itself."""
     try:
         import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-        resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    except (ImportError, ValueError, OSError):  # Windows has none, and a container may forbid it
+    except ImportError:  # Windows has none
         pass
+    else:
+        for limit, most in (("RLIMIT_AS", MEMORY), ("RLIMIT_CPU", SECONDS), ("RLIMIT_CORE", 0)):
+            with suppress(ValueError, OSError):  # macOS and containers forbid some
+                resource.setrlimit(getattr(resource, limit), (most, most))
     import pi_heif
 
     pi_heif.options.THUMBNAILS = pi_heif.options.DEPTH_IMAGES = pi_heif.options.AUX_IMAGES = False

@@ -89,7 +89,7 @@ def open_container(data: bytes, name: str) -> Still:
     if meta is None:
         raise ImageError(f"{name} holds no still picture, or is cut short; export it again as a JPEG or PNG.")
     items = _read_items(data, meta)
-    coding, coded = _coded(items, data, name)
+    coding, coded, kept = _coded(items, data, name)
     total = sum(end - start for item in set(coded) for start, end in items.spans[item])
     if total > 2 * len(data):
         raise ValueError("expected each part to be stored once")
@@ -97,9 +97,9 @@ def open_container(data: bytes, name: str) -> Still:
         for item in set(coded):
             width, height = coded_size(_bytes_of(items, item, data))
             _check_work(width * height, items.sizes[item], name)
-    for item, kind in items.kinds.items():
-        if item not in coded and kind != b"grid":
-            safe[items.kinds_at[item] : items.kinds_at[item] + 4] = _UNREAD
+    for item, at in items.kinds_at.items():
+        if item not in kept:
+            safe[at : at + 4] = _UNREAD
     for kind, at in items.references_at:
         if kind not in _KEPT:
             safe[at : at + 4] = _UNREAD
@@ -109,26 +109,29 @@ def open_container(data: bytes, name: str) -> Still:
 def _relabelled(safe: bytearray, coding: str) -> bytes:
     """Let the first box name the still picture only, whatever it said: the decoders go by it."""
     safe[8:12] = b"avif" if coding == "AVIF" else b"heic"
-    for at in range(16, int.from_bytes(safe[:4], "big"), 4):
+    for at in range(16, min(int.from_bytes(safe[:4], "big"), 4096), 4):
         if bytes(safe[at : at + 4]) in (b"avis", b"msf1", b"hevc", b"hevx"):
             safe[at : at + 4] = b"mif1"
     return bytes(safe)
 
 
-def _coded(items: _Items, data: bytes, name: str) -> tuple[str, list[int]]:
-    """Return the primary picture's coding, and the items that it takes: itself or its tiles, and those of its alpha."""
+def _coded(items: _Items, data: bytes, name: str) -> tuple[str, list[int], set[int]]:
+    """Return the primary picture's coding, what is decoded for it (itself or its tiles, its alpha), and all its items."""
     found = _tiles(items, items.primary, data, name)
     codings = {_CODINGS.get(items.kinds[item]) for item in found}
     coding = codings.pop() if len(codings) == 1 else None
     if coding is None:
         raise ImageError(f"{name} is a HEIF image of an unusual kind; export it again as a JPEG or PNG.")
+    kept = {items.primary}
     for kind, start, to in items.references:
         if kind == b"auxl" and items.primary in to:  # alpha; depth and the like are counted with it
             parts = _tiles(items, start, data, name)
-            found += parts if {_CODINGS.get(items.kinds[item]) for item in parts} == {coding} else []
+            if {_CODINGS.get(items.kinds[item]) for item in parts} == {coding}:
+                found += parts
+                kept.add(start)
     work_px = sum(width * height for width, height in (items.sizes[item] for item in found))
     _check_work(work_px, items.sizes[items.primary], name)
-    return coding, found
+    return coding, found, kept.union(found)
 
 
 def _check_work(work_px: int, size: tuple[int, int], name: str) -> None:
