@@ -46,7 +46,7 @@ answer = len(runs), round(curves["value"].sum(), 3)
 SCANNED = """
 runs, values = [], []
 for run in RunStore(root):
-    runs.append((run.name, run.record["variant"], run.record["seed"], run.record["status"], run.problem))
+    runs.append((run.name, run.fields["variant"], run.fields["seed"], run.fields["status"], run.problem))
     if run.folder.parent.name == experiment:
         values += [line["miou"] for line in read_epochs(run.folder)]
 answer = len(runs), round(sum(values), 3)

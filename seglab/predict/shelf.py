@@ -4,7 +4,7 @@ from pathlib import Path
 
 from seglab.predict.model import Model
 from seglab.predict.sources.run import run_model
-from seglab.records.runs import Run
+from seglab.records.runs import Record
 from seglab.records.store import RESULTS, RunStore
 
 EXPERIMENT = "camvid-architectures"  # of the bundled models
@@ -13,7 +13,7 @@ BUNDLED = (*COMPARED, "fpn_resnet")  # the last, the baseline of a published com
 BUNDLED_SEED = 42
 
 
-def bundled_runs(root: Path = RESULTS) -> dict[str, Run]:
+def bundled_runs(root: Path = RESULTS) -> dict[str, Record]:
     """Return the run that ships for each model of :data:`BUNDLED`, by model key, in that order.
 
     It is the folder ``<key>-seed42``; other seeds and variants of the experiment never take its place.
@@ -35,7 +35,7 @@ def shelf(root: Path = RESULTS) -> list[Model]:
     known = {model.measured for model in bundled}
     others = [run for run in RunStore(root).servable(EXPERIMENT) if run.folder not in known]
     more = [
-        run_model(run, run.folder.name[:64], f"{run.record['title']} ({run.folder.name})", shown=False)
+        run_model(run, run.folder.name[:64], f"{run.fields['title']} ({run.folder.name})", shown=False)
         for run in others
     ]
     return bundled + more

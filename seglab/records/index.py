@@ -30,7 +30,7 @@ from seglab.records.parts import (
     tidy,
     without,
 )
-from seglab.records.runs import Run, read_epochs, read_record
+from seglab.records.runs import Record, read_epochs, read_record
 
 __all__ = ["CURVE_COLUMNS", "FOLDER", "RUN_COLUMNS", "VERSION", "load_curves", "load_runs", "load_tables"]
 
@@ -251,7 +251,7 @@ def _row(folder: Path, name: str, record: dict[str, Any], epochs: list[dict[str,
         **{field: text(environment.get(field) or "") for field in ("device", "git_commit")},
         **{field: text(record.get(field) or "") for field in ("started", "finished", "citation")},
         "has_curve": bool(epochs),
-        "has_weights": Run(folder, record).weights.is_file(),
+        "has_weights": Record(folder, record).weights.is_file(),
         "problem": None,
     }
 

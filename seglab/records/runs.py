@@ -10,17 +10,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from numpy.typing import NDArray
 
 from seglab.records.files import RunError, open_npz
 
-if TYPE_CHECKING:
-    pass
-
 SCHEMA_VERSION = 1
 Status = Literal["running", "finished", "failed", "interrupted"]
+Provenance = Literal["trained", "evaluated", "published", "imported"]  # by these trainers, here, by others, from a file
 _REQUIRED = ("schema_version", "experiment", "variant", "title", "seed", "model", "label_space", "provenance", "status")
 MAX_JSON_BYTES = 4 * 2**20
 MAX_COUNTS_BYTES = 2**31  # unpacked; 500 images of Cityscapes make 12 MB
@@ -132,17 +130,22 @@ def _is_seed(value: object) -> bool:
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run as a reader sees it; ``problem`` says what is wrong with a damaged one."""
+class Record:
+    """A fact with its origin, as a reader sees it; ``problem`` says what is wrong with a damaged one."""
 
     folder: Path
-    record: Mapping[str, Any]
+    fields: Mapping[str, Any]  # of run.json; empty where it cannot be read
     problem: str | None = None
 
     @property
     def name(self) -> str:
         """``experiment/variant-seedN``, as shown."""
         return f"{self.folder.parent.name}/{self.folder.name}"
+
+    @property
+    def provenance(self) -> str:
+        """Where the figures come from: one of :data:`Provenance`, or what an odd record says."""
+        return str(self.fields.get("provenance", ""))
 
     @property
     def weights(self) -> Path:
@@ -152,4 +155,4 @@ class Run:
     @property
     def servable(self) -> bool:
         """Whether the dashboard can run this model."""
-        return self.problem is None and self.record["status"] == "finished" and self.weights.is_file()
+        return self.problem is None and self.fields["status"] == "finished" and self.weights.is_file()

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 from seglab.records.files import RunError, check_name
-from seglab.records.runs import Run, read_record
+from seglab.records.runs import Record, read_record
 
 RESULTS = Path(os.environ.get("SEGLAB_RESULTS") or Path(__file__).resolve().parents[2] / "results")
 
@@ -20,17 +20,17 @@ class RunStore:
     def __init__(self, root: Path = RESULTS) -> None:
         self.root = root
 
-    def __iter__(self) -> Iterator[Run]:
+    def __iter__(self) -> Iterator[Record]:
         return self._below("*")
 
-    def _below(self, experiment: str) -> Iterator[Run]:
+    def _below(self, experiment: str) -> Iterator[Record]:
         for path in sorted(self.root.glob(f"{experiment}/*/run.json")):
             try:
-                yield Run(path.parent, read_record(path.parent))
+                yield Record(path.parent, read_record(path.parent))
             except RunError as error:
-                yield Run(path.parent, {}, str(error))
+                yield Record(path.parent, {}, str(error))
 
-    def servable(self, experiment: str) -> list[Run]:
+    def servable(self, experiment: str) -> list[Record]:
         """Return the finished runs with weights of one experiment, in the order of their folders."""
         return [run for run in self._below(check_name(experiment, "an experiment name")) if run.servable]
 

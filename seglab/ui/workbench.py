@@ -23,7 +23,7 @@ from seglab.predict.samples import stored_scores
 from seglab.predict.scores import Detail
 from seglab.predict.sources.run import check_shown, run_model
 from seglab.records.files import RunError
-from seglab.records.runs import Run, read_record
+from seglab.records.runs import Record, read_record
 from seglab.ui.answers import AnswerQueue
 from seglab.ui.page import is_served
 from seglab.ui.photos import ShownPhoto
@@ -148,7 +148,9 @@ def add_own_run(record: bytes, weights: bytes, number: int) -> Model:
         if checked["status"] != "finished":
             raise RunError(f"the run is {checked['status']}, not finished; finish its training first")
         check_shown(checked)
-        model = run_model(Run(folder, checked), f"own{number}", f"{checked['title'][:60]} (own {number})", shown=False)
+        model = run_model(
+            Record(folder, checked), f"own{number}", f"{checked['title'][:60]} (own {number})", shown=False
+        )
         model.source.network()
     except Exception as error:  # a file from outside: whatever it upsets, the page goes on
         shutil.rmtree(folder.parent, ignore_errors=True)

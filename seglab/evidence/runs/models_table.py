@@ -7,29 +7,29 @@ from pathlib import Path
 from seglab.labels import GROUPS, remap_table, space
 from seglab.measure import metrics
 from seglab.predict.sources.run import starts_from
-from seglab.records.runs import Run, read_counts
+from seglab.records.runs import Record, read_counts
 
 MARKS = ("<!-- models -->", "<!-- /models -->")
 
 
-def rolled_up_miou(run: Run, target: str = GROUPS) -> float:
+def rolled_up_miou(run: Record, target: str = GROUPS) -> float:
     """Return the mIoU of a run's last evaluation in a coarser label space, from the stored confusions."""
-    name = f"e{run.record['epochs']}/confusion"
+    name = f"e{run.fields['epochs']}/confusion"
     confusion = read_counts(run.folder, [name])[name].astype("int64").sum(0)
-    table = remap_table(run.record["label_space"], target)
+    table = remap_table(run.fields["label_space"], target)
     return metrics.miou(metrics.roll_up(confusion, table, space(target).num_classes))
 
 
-def models_table(runs: Sequence[Run]) -> str:
+def models_table(runs: Sequence[Record]) -> str:
     """Return two Markdown tables: one line per model, and IoU per class."""
-    own = space(runs[0].record["label_space"])
+    own = space(runs[0].fields["label_space"])
     lines = [
         f"| model | parameters | starts from | epochs | s/epoch | mIoU, {own.short} | mIoU, {space(GROUPS).short} "
         "| pixel accuracy | weights |",
         "|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
-        record, values = run.record, run.record["metrics"]
+        record, values = run.fields, run.fields["metrics"]
         lines.append(
             f"| {record['title']} (`{record['model']['key']}`) | {record['model']['parameters'] / 1e6:.2f} M "
             f"| {starts_from(record)} | {record['epochs']} | {record['seconds_per_epoch']:.0f} | **{values['miou'] * 100:.1f}** "
@@ -38,13 +38,13 @@ def models_table(runs: Sequence[Run]) -> str:
         )
     lines += ["", "| IoU (%) | " + " | ".join(own.names) + " |", "|---" * (own.num_classes + 1) + "|"]
     for run in runs:
-        values = run.record["metrics"]
+        values = run.fields["metrics"]
         cells = [f"{(values[f'iou/{name}'] or 0) * 100:.1f}" for name in own.names]
-        lines.append(f"| `{run.record['model']['key']}` | " + " | ".join(cells) + " |")
-    first = runs[0].record
+        lines.append(f"| `{run.fields['model']['key']}` | " + " | ".join(cells) + " |")
+    first = runs[0].fields
     val = first["data"]["val"]
     devices = sorted(
-        {f"{r.record['environment']['device']}, {r.record['environment']['threads']} thread" for r in runs}
+        {f"{r.fields['environment']['device']}, {r.fields['environment']['threads']} thread" for r in runs}
     )
     lines += [
         "",

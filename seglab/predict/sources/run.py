@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from seglab.predict.model import Facts, Model
 from seglab.records.fields import at, clean, number_at
 from seglab.records.files import RunError, sha256_file
-from seglab.records.runs import Run, read_record
+from seglab.records.runs import Record, read_record
 
 if TYPE_CHECKING:
     from torch import nn
@@ -73,12 +73,12 @@ def find(text: str) -> Model | None:
     record = read_record(folder)
     if record["status"] != "finished":
         raise RunError(f"{folder.name} is {record['status']}, not finished; finish its training first")
-    return run_model(Run(folder, record), weights=weights)
+    return run_model(Record(folder, record), weights=weights)
 
 
-def run_model(run: Run, key: str = "", title: str = "", weights: Path | None = None, **more: Any) -> Model:
+def run_model(run: Record, key: str = "", title: str = "", weights: Path | None = None, **more: Any) -> Model:
     """Return a finished run as a model; ``more`` are fields of :class:`Model`."""
-    record, weights = run.record, weights or run.weights
+    record, weights = run.fields, weights or run.weights
     title = title or str(record["title"])
     return Model(
         key=key or str(record["model"]["key"]),
