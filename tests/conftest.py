@@ -57,8 +57,11 @@ def _is_local(host: str) -> bool:
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a folder for converted models that the tests of a session share."""
-    return tmp_path_factory.mktemp("cache")
+    """Return a folder for converted models that all tests share, whichever worker runs them."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "converted"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture

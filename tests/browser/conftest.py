@@ -1,6 +1,7 @@
 """One server and one Chromium for all browser tests; a fresh profile for each page."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +16,8 @@ expect.set_options(timeout=30_000)  # a busy machine is slow, not wrong
 
 
 @pytest.fixture(scope="package")
-def server() -> Iterator[Server]:
-    with serve() as running:
+def server(cache: Path) -> Iterator[Server]:
+    with serve(env={"SEGLAB_CACHE": str(cache)}) as running:
         yield running
 
 
