@@ -24,10 +24,9 @@ from seglab.predict.engines import (
     import_openvino,
     make_engine,
 )
+from tests.predict.marks import needs_openvino
 
 ov = import_openvino()
-LIMITED = os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in engines._TOO_LOW  # by who emulates a lesser processor
-needs_openvino = pytest.mark.skipif(ov is None or LIMITED, reason="OpenVINO is not installed, or would crash")
 SIZES = [(64, 96), (256, 160)]  # a conversion traces (384, 512)
 
 

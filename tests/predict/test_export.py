@@ -15,6 +15,7 @@ from seglab.predict.export import export
 from seglab.predict.segmenter import Segmenter
 from seglab.predict.shelf import bundled_runs
 from seglab.predict.sources import open_model
+from tests.predict.marks import needs_openvino
 
 RUN = bundled_runs()["fpn_convnextv2"].folder
 
@@ -37,7 +38,8 @@ def test_an_onnx_file_and_its_description_are_enough_to_repeat_the_answer(
 
 
 @pytest.mark.parametrize(
-    ("to", "suffixes"), [("openvino", {".xml", ".bin"}), ("safetensors", {".safetensors", ".json"})]
+    ("to", "suffixes"),
+    [pytest.param("openvino", {".xml", ".bin"}, marks=needs_openvino), ("safetensors", {".safetensors", ".json"})],
 )
 def test_other_formats_agree_too(tmp_path: Path, to: exports.To, suffixes: set[str]) -> None:
     made = export(open_model(RUN), to, tmp_path)
@@ -46,7 +48,7 @@ def test_other_formats_agree_too(tmp_path: Path, to: exports.To, suffixes: set[s
     assert {file.name for file in tmp_path.iterdir()} == {file.name for file in made.files}
 
 
-@pytest.mark.parametrize("to", ["onnx", "openvino", "safetensors"])
+@pytest.mark.parametrize("to", ["onnx", pytest.param("openvino", marks=needs_openvino), "safetensors"])
 def test_what_does_not_agree_is_refused_and_an_earlier_file_stays(
     tmp_path: Path, to: exports.To, monkeypatch: pytest.MonkeyPatch
 ) -> None:
