@@ -1,7 +1,11 @@
 """Command line of the library.
 
-python -m seglab compare PHOTO… --out DIR [--label-space camvid-11|cityscapes-8]
-python -m seglab precompute
+python -m seglab compare photo1.jpg photo2.jpg --out masks/ --label-space cityscapes-8
+python -m seglab compare street.jpg --out masks/ --model results/camvid-architectures/fpn_resnet-seed42 --only mask2former
+python -m seglab precompute --redraw
+python -m seglab serve --headless --address 0.0.0.0 --port 8501
+python -m seglab export results/camvid-architectures/mask2former-seed42 exported/ --to onnx
+python -m seglab models-table --write
 """
 
 import json
@@ -13,7 +17,7 @@ from typing import Annotated, Any, cast
 from tqdm import tqdm
 from typer import Argument, Option
 
-from seglab.cli import among, make_app, run
+from seglab.cli import among, examples, make_app, run
 from seglab.images import FORMATS
 from seglab.labels import GROUPS, SPACES
 from seglab.predict.scores import Detail
@@ -69,7 +73,7 @@ def load_segmenters(extra: Sequence[str], only: Sequence[str], engine: str, resu
     return {name: Segmenter(model, engine=engine) for name, model in chosen.items()}  # type: ignore[arg-type]
 
 
-@app.command()
+@app.command(epilog=examples(__doc__, "python -m seglab compare"))
 def compare(
     photos: Annotated[list[str], Argument(metavar="PHOTO", help=f"{FORMATS}.")],
     out: Annotated[Path, Option(metavar="DIR", help="Where masks, overlays and summary.json go.")],
@@ -80,10 +84,14 @@ def compare(
         list[str], Option(metavar="RUN", help="Add a run's folder or a published Mask2Former; repeatable.")
     ] = [],
     only: Annotated[list[str], Option(metavar="KEY", help="Only this bundled model; repeatable.")] = [],
-    detail: Annotated[str, Option(help="high: twice the size, in tiles.", **among(("standard", "high")))] = "standard",
-    engine: Annotated[str, Option(**among(("auto", "openvino", "torch")))] = "auto",
+    detail: Annotated[
+        str, Option(help="What models see; high: twice the size, in tiles.", **among(("standard", "high")))
+    ] = "standard",
+    engine: Annotated[
+        str, Option(help="auto: torch where there is CUDA, else OpenVINO.", **among(("auto", "openvino", "torch")))
+    ] = "auto",
 ) -> int:
-    """Segment photos with every model and write masks, overlays and ``summary.json``."""
+    """Segment photos with every model and write masks, overlays and summary.json."""
     from seglab.images import ImageError, open_photo
     from seglab.predict.files import mask_files, summary_row
 
@@ -130,7 +138,7 @@ def default_space(models: dict[str, Any]) -> str:
     return own.pop() if len(own) == 1 else GROUPS
 
 
-@app.command()
+@app.command(epilog=examples(__doc__, "python -m seglab precompute"))
 def precompute(redraw: Annotated[bool, Option("--redraw", help="Draw the scenes anew first.")] = False) -> int:
     """Segment the samples with every bundled model and store the answers beside the weights' hashes."""
     from seglab.predict.samples import make_samples, precompute_samples
@@ -142,10 +150,10 @@ def precompute(redraw: Annotated[bool, Option("--redraw", help="Draw the scenes 
     return 0
 
 
-@app.command()
+@app.command(epilog=examples(__doc__, "python -m seglab serve"))
 def serve(
-    port: int = 8501,
-    address: Annotated[str, Option(help="All of this machine's by default.")] = "",
+    port: Annotated[int, Option(help="TCP port to listen on.")] = 8501,
+    address: Annotated[str, Option(help="IP address to listen on; all of this machine's by default.")] = "",
     headless: Annotated[bool, Option("--headless", help="Open no browser.")] = False,
 ) -> int:
     """Serve the dashboard and, where it is installed, the REST service under /api."""
@@ -155,11 +163,11 @@ def serve(
     return 0
 
 
-@app.command("export")
+@app.command("export", epilog=examples(__doc__, "python -m seglab export"))
 def export_run(
     run_folder: Annotated[Path, Argument(metavar="RUN", help="Folder of a finished run with weights.")],
-    out: Annotated[Path, Argument(metavar="DIR")],
-    to: Annotated[str, Option(help="The format.", **among(("onnx", "openvino", "safetensors")))],
+    out: Annotated[Path, Argument(metavar="DIR", help="Where the files go; made where it is not there.")],
+    to: Annotated[str, Option(help="The runtime that it is for.", **among(("onnx", "openvino", "safetensors")))],
 ) -> int:
     """Write a run's model for another runtime."""
     from seglab.predict.export import export
@@ -173,7 +181,7 @@ def export_run(
     return 0
 
 
-@app.command("models-table")
+@app.command("models-table", epilog=examples(__doc__, "python -m seglab models-table"))
 def print_models_table(write: Annotated[bool, Option("--write", help="Put it into docs/models.md.")] = False) -> int:
     """Print the table of bundled models."""
     from seglab.evidence.runs.models_table import models_table, write_table

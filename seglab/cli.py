@@ -5,16 +5,15 @@ Exit codes: 0 done, 1 could not be done (a sentence on stderr), 2 called wrongly
 
 import sys
 from collections.abc import Callable, Collection, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import typer
 from typer.main import get_command
 
 Value = TypeVar("Value")
 INTERRUPTED = 130
-Overrides = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Override a recipe's key; repeatable.")
-]
+TERMINAL = sys.stdout.isatty()  # only there has help colours (unless NO_COLOR is set) and boxes
+HELP = ("--help", "-h")
 
 
 def make_app(**settings: Any) -> typer.Typer:
@@ -22,9 +21,16 @@ def make_app(**settings: Any) -> typer.Typer:
     return typer.Typer(
         add_completion=False,
         pretty_exceptions_enable=False,
-        rich_markup_mode="markdown" if sys.stdout.isatty() else None,
+        rich_markup_mode="rich" if TERMINAL else None,
+        context_settings={"help_option_names": HELP},
         **settings,
     )
+
+
+def examples(about: str | None, command: str) -> str:
+    """Return the lines of a module's docstring that show a command, as the end of its help, each whole for copying."""
+    lines = [line for line in (about or "").splitlines() if line.startswith(f"{command} ")]
+    return "\n".join(lines).replace("[", "\\[") if TERMINAL else "\n".join(["\b", *lines])
 
 
 def among(names: Collection[str]) -> dict[str, Any]:
@@ -39,7 +45,13 @@ def among(names: Collection[str]) -> dict[str, Any]:
     return {"callback": check, "metavar": "|".join(names)}
 
 
-def run(app: typer.Typer, argv: Sequence[str] | None, name: str, again: str = "") -> int:
+def run(
+    app: typer.Typer,
+    argv: Sequence[str] | None,
+    name: str,
+    again: str = "",
+    explain: Callable[[Exception], str] = str,
+) -> int:
     """Run an application on arguments (the process's own by default) and return its exit code.
 
     Args:
@@ -47,6 +59,7 @@ def run(app: typer.Typer, argv: Sequence[str] | None, name: str, again: str = ""
         argv: the arguments.
         name: how it is called, such as ``python -m seglab``.
         again: what is said after an interrupt.
+        explain: turns what a command raises into the sentence.
 
     Raises:
         SystemExit: after help, and with 2 where it is called wrongly.
@@ -60,19 +73,23 @@ def run(app: typer.Typer, argv: Sequence[str] | None, name: str, again: str = ""
             raise SystemExit(2) from None
         if not isinstance(error, ValueError | OSError):
             raise
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {explain(error)}", file=sys.stderr)
         return 1
     if code == INTERRUPTED:
         print("interrupted" + (f"; {again}" if again else ""), file=sys.stderr)
-    if "--help" in words:
+    if set(HELP) & set(words):
         raise SystemExit(code)
     return int(code)
 
 
-def single(command: Callable[..., int | None], argv: Sequence[str] | None, name: str, about: str | None) -> int:
-    """Run a program of one command; ``about`` is its module's docstring, which ends with examples."""
-    first, _, examples = (about or "").partition("\n\n")
+def single(
+    command: Callable[..., int | None],
+    argv: Sequence[str] | None,
+    name: str,
+    about: str | None,
+    explain: Callable[[Exception], str] = str,
+) -> int:
+    """Run a program of one command; ``about`` is its module's docstring: what it does, then examples."""
     app = make_app()
-    epilog = "\n\n".join(line for line in examples.splitlines() if line.startswith("python -m"))
-    app.command(help=first.strip(), epilog=epilog)(command)
-    return run(app, argv, name, "run the same command to go on")
+    app.command(help=(about or "").partition("\n\n")[0].strip(), epilog=examples(about, name))(command)
+    return run(app, argv, name, "run the same command to go on", explain)

@@ -74,7 +74,7 @@ def test_every_command_that_is_shown_exists_with_its_options(path: Path) -> None
         source = Path(found.origin).read_text("utf-8")
         for option in re.findall(r"(--[a-z][\w-]*)", rest):
             parameter = option[2:].replace("-", "_")
-            assert f'"{option}"' in source or re.search(rf"\b{parameter}: ", source) or option == "--set", (
+            assert f'"{option}"' in source or re.search(rf"\b{parameter}: ", source) or option in ("--set", "--help"), (
                 f"{module} {option}"
             )
 

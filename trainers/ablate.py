@@ -20,15 +20,14 @@ from typing import IO, Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from seglab.cli import INTERRUPTED, Overrides, among, single
+from seglab.cli import INTERRUPTED, single
 from seglab.records.files import RunError, check_name
 from seglab.records.lock import is_locked
 from seglab.records.runs import read_epochs, read_record
 from seglab.records.store import RESULTS
-from trainers.train import train
+from trainers.training.errors import explain
+from trainers.training.options import Overrides, Results, Track
 from trainers.training.recipe import Recipe, load_grid
-from trainers.training.setup import explain
-from trainers.training.tracking import TRACKERS, watch
 
 State = Literal["waiting", "running", "interrupted", "failed", "finished", "damaged"]
 LOOK_S = 5.0
@@ -184,36 +183,34 @@ def _terminated(*_: Any) -> None:
 
 
 def ablate_command(
-    recipe: Annotated[Path, Argument(help="A file of trainers/recipes with variants and seeds.")],
-    data: Annotated[Path | None, Option(help="The data set's root folder.")] = None,
+    recipe: Annotated[Path, Argument(metavar="RECIPE", help="A file of trainers/recipes with variants and seeds.")],
+    data: Annotated[Path | None, Option(metavar="DIR", help="The data set's root folder; --status needs none.")] = None,
     overrides: Overrides = [],
-    results: Annotated[Path, Option(help="Where runs are written.")] = RESULTS,
+    results: Results = RESULTS,
     jobs: Annotated[int, Option(help="Runs at a time.")] = 1,
-    devices: Annotated[str, Option(help="CUDA devices such as 0,1,2,3: one run at a time on each.")] = "",
+    devices: Annotated[
+        str, Option(metavar="N,N…", help="CUDA devices such as 0,1,2,3: one run at a time on each.")
+    ] = "",
     only: Annotated[str | None, Option(metavar="NAME", help="Train this run alone, in this process.")] = None,
     retry_failed: Annotated[bool, Option("--retry-failed", help="Go on with runs that failed, too.")] = False,
-    track: Annotated[list[str], Option(help="Tell a tracker of every run too; repeatable.", **among(TRACKERS))] = [],
+    track: Track = [],
     status: Annotated[bool, Option("--status", help="Print the table and train nothing.")] = False,
 ) -> int:
     """Do what the command line asks; returns the exit code."""
-    try:
-        recipes = load_grid(recipe, overrides)
-        for one in recipes:
-            check_name(one.experiment, "an experiment name")
-            check_name(one.variant, "a variant name")
-        places = [d.strip() for d in devices.split(",") if d.strip()] or [""] * jobs
-        if not places:
-            raise ValueError(f"expected --jobs of 1 or more, got {jobs}")
-        if status:
-            print(table([look(one, results) for one in recipes], len(places)))
-            return 0
-        if data is None:
-            raise ValueError("expected --data DIR, the data set's root folder")
-        if only:
-            return _train_one(recipes, only, data, results, track)
-    except (ValueError, RunError, OSError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        return 1
+    recipes = load_grid(recipe, overrides)
+    for one in recipes:
+        check_name(one.experiment, "an experiment name")
+        check_name(one.variant, "a variant name")
+    places = [d.strip() for d in devices.split(",") if d.strip()] or [""] * jobs
+    if not places:
+        raise ValueError(f"expected --jobs of 1 or more, got {jobs}")
+    if status:
+        print(table([look(one, results) for one in recipes], len(places)))
+        return 0
+    if data is None:
+        raise ValueError("expected --data DIR, the data set's root folder")
+    if only:
+        return _train_one(recipes, only, data, results, track)
     words = [word for text in overrides for word in ("--set", text)]
     command = [sys.executable, "-m", "trainers.ablate", str(recipe), "--data", str(data)]
     command += ["--results", str(results), *words, *(word for t in track for word in ("--track", t))]
@@ -226,13 +223,16 @@ def ablate_command(
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    return single(ablate_command, argv, "python -m trainers.ablate", __doc__)
+    return single(ablate_command, argv, "python -m trainers.ablate", __doc__, explain)
 
 
 def _train_one(recipes: Sequence[Recipe], name: str, data: Path, results: Path, track: Sequence[str]) -> int:
     by_name = {recipe.run_name: recipe for recipe in recipes}
     if name not in by_name:
         raise ValueError(f"expected --only out of {', '.join(by_name)}; got {name!r}")
+    from trainers.train import train  # torch is for the processes that train, not for the one that looks on
+    from trainers.training.tracking import watch
+
     record = train(by_name[name], data, results, progress=sys.stdout.isatty(), watchers=watch(track))
     print(f"{record['experiment']}/{name}: val mIoU {record['metrics']['miou']:.4f}")
     return 0

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 from tqdm import tqdm
-from typer import Argument, Option
+from typer import Option
 
 from seglab.cli import among, single
 from seglab.data import DataSet
@@ -30,6 +30,7 @@ from seglab.records.files import RunError
 from seglab.records.runs import read_record
 from trainers.training.evaluation import note_other_data, open_validation
 from trainers.training.loading import eval_batches
+from trainers.training.options import DataRoot, Runs, Threads
 from trainers.training.setup import for_each_run, git_commit, now
 
 LEAST_SHARE = 0.001  # of the image, for a class to be explained
@@ -138,11 +139,14 @@ def _add(cams: MeanCams, index: int, look: Look, mask: Any, method: Method) -> N
 
 
 def explain_command(
-    runs: Annotated[list[Path], Argument(metavar="RUN", help="A run's folder with weights.safetensors.")],
-    data: Annotated[Path, Option(help="The data set's root folder.")],
-    layer: Annotated[str | None, Option(help="A layer of the model's family; its default without it.")] = None,
-    method: Annotated[str, Option(**among(METHODS))] = "gradcam",
-    threads: Annotated[int, Option(help="0: all cores.")] = 0,
+    runs: Runs,
+    data: DataRoot,
+    layer: Annotated[
+        str | None,
+        Option(metavar="NAME", help="A layer by its name in the model's family; the family's default without it."),
+    ] = None,
+    method: Annotated[str, Option(help="How gradients weigh the layer's channels.", **among(METHODS))] = "gradcam",
+    threads: Threads = 0,
 ) -> int:
     """Do what the command line asks; returns the exit code."""
     if threads:

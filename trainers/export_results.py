@@ -13,12 +13,11 @@ import pandas as pd
 from typer import Argument, Option
 
 from seglab.cli import among, single
-from seglab.records.files import RunError
 from seglab.records.lock import is_locked
 from seglab.records.runs import read_epochs, read_record
 from seglab.records.store import RESULTS
-from trainers.training.setup import explain
-from trainers.training.tracking import TRACKERS, figures, label, open_sink, push
+from trainers.training.errors import explain
+from trainers.training.options import TRACKERS
 
 TABLES = ("csv", "parquet")
 
@@ -40,6 +39,8 @@ def curves(folders: Sequence[Path]) -> pd.DataFrame:
 
     Figures are fractions; cells are empty where a run has no such figure.
     """
+    from trainers.training.tracking import figures  # imports torch, which help does without
+
     rows: list[dict[str, Any]] = []
     for folder in folders:
         record = read_record(folder)
@@ -50,31 +51,31 @@ def curves(folders: Sequence[Path]) -> pd.DataFrame:
 
 
 def export_results_command(
-    to: Annotated[str, Option(help="Where they go.", **among((*TRACKERS, *TABLES)))],
+    to: Annotated[str, Option(help="A tracker, or the kind of table.", **among((*TRACKERS, *TABLES)))],
     runs: Annotated[
-        list[Path] | None, Argument(help="Folders of runs, or folders above them; all results if none.")
+        list[Path] | None, Argument(metavar="RUN", help="Folders of runs, or folders above them; all results if none.")
     ] = None,
-    out: Annotated[Path | None, Option(help="The table's file (csv, parquet).")] = None,
+    out: Annotated[
+        Path | None, Option(metavar="FILE", help="The table's file; curves.csv or curves.parquet here by default.")
+    ] = None,
 ) -> int:
     """Do what the command line asks; returns the exit code."""
-    try:
-        folders = find_runs(runs or [RESULTS])
-        if to in TABLES:
-            file = out or Path(f"curves.{to}")
-            table = curves(folders)
-            if table.empty:
-                raise ValueError(f"none of {len(folders)} runs has an evaluated epoch")
-            if to == "csv":
-                table.to_csv(file, index=False)
-            else:
-                table.to_parquet(file, index=False)
-            print(f"{len(table)} epochs of {len(folders)} runs: {file}")
-            return 0
-        if out:
-            raise ValueError("--out is for csv and parquet; MLflow's address is MLFLOW_TRACKING_URI")
-    except (ValueError, RunError, OSError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        return 1
+    folders = find_runs(runs or [RESULTS])
+    if to in TABLES:
+        file = out or Path(f"curves.{to}")
+        table = curves(folders)
+        if table.empty:
+            raise ValueError(f"none of {len(folders)} runs has an evaluated epoch")
+        if to == "csv":
+            table.to_csv(file, index=False)
+        else:
+            table.to_parquet(file, index=False)
+        print(f"{len(table)} epochs of {len(folders)} runs: {file}")
+        return 0
+    if out:
+        raise ValueError("--out is for csv and parquet; MLflow's address is MLFLOW_TRACKING_URI")
+    from trainers.training.tracking import label, open_sink, push
+
     code = 0
     for folder in folders:
         try:
@@ -91,7 +92,7 @@ def export_results_command(
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    return single(export_results_command, argv, "python -m trainers.export_results", __doc__)
+    return single(export_results_command, argv, "python -m trainers.export_results", __doc__, explain)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from seglab.cli import among, single
 from seglab.labels import SPACES
 from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, parse_csv, write_import
 from seglab.records.store import RESULTS
+from trainers.training.options import Results
 
 
 def describe(table: ImportedTable) -> str:
@@ -31,16 +32,18 @@ def describe(table: ImportedTable) -> str:
 
 
 def import_results_command(
-    file: Annotated[Path, Argument(metavar="FILE.csv")],
-    experiment: Annotated[str, Option(help="Name of the new experiment's folder.")],
+    file: Annotated[
+        Path, Argument(metavar="FILE.csv", help=f"One row a run and epoch, at most {MAX_BYTES // 2**20} MiB.")
+    ],
+    experiment: Annotated[str, Option(metavar="NAME", help="Name of the new experiment's folder.")],
     label_space: Annotated[
         str | None, Option(help="Needed where the class columns do not tell it.", **among(SPACES))
     ] = None,
-    title: Annotated[str, Option(help="Of the experiment, as people call it.")] = "",
+    title: Annotated[str, Option(metavar="TEXT", help="Of the experiment, as people call it.")] = "",
     unit: Annotated[
         str | None, Option(help="Of the metrics; told from the file by default.", **among(("fraction", "percent")))
     ] = None,
-    results: Annotated[Path, Option(help="The store's folder.")] = RESULTS,
+    results: Results = RESULTS,
 ) -> int:
     """Do what the command line asks; returns the exit code."""
     try:

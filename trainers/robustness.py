@@ -14,7 +14,7 @@ from typing import Annotated
 import numpy as np
 import torch
 from tqdm import tqdm
-from typer import Argument, Option
+from typer import Option
 
 from seglab.cli import single
 from seglab.data import DataSet
@@ -30,6 +30,7 @@ from seglab.records.robustness import CLEAN, CONDITIONS, Robustness
 from seglab.records.runs import read_record
 from trainers.training.evaluation import note_other_data, open_validation, predict
 from trainers.training.loading import normalise
+from trainers.training.options import DataRoot, Runs, Threads
 from trainers.training.setup import for_each_run, git_commit, now
 
 
@@ -131,11 +132,11 @@ def _confusion(
 
 
 def robustness_command(
-    runs: Annotated[list[Path], Argument(metavar="RUN", help="A run's folder with weights.safetensors.")],
-    data: Annotated[Path, Option(help="The data set's root folder.")],
-    every: Annotated[int, Option(help="Take every n-th image of the split.")] = 1,
+    runs: Runs,
+    data: DataRoot,
+    every: Annotated[int, Option(metavar="N", help="Take every n-th image of the split.")] = 1,
     again: Annotated[bool, Option("--again", help="Replace a finished measurement of other settings.")] = False,
-    threads: Annotated[int, Option(help="0: all cores.")] = 0,
+    threads: Threads = 0,
 ) -> int:
     """Do what the command line asks; returns the exit code."""
     if threads:

@@ -21,14 +21,16 @@ from typing import Annotated, Any, Literal
 import yaml
 from typer import Argument, Option
 
-from seglab.cli import Overrides, single
-from seglab.records.files import RunError, check_name, write_atomic
+from seglab.cli import single
+from seglab.records.files import check_name, write_atomic
 from seglab.records.runs import read_epochs
 from seglab.records.store import RESULTS
 from seglab.records.studies import SCHEMA_VERSION, SUFFIX
 from trainers.train import train
+from trainers.training.errors import TrainingError, explain
+from trainers.training.options import DataRoot, Overrides, Results
 from trainers.training.recipe import Recipe, build_recipe, convert, merge, nested, read_values
-from trainers.training.setup import TrainingError, explain, now
+from trainers.training.setup import now
 from trainers.training.watcher import Watched
 
 try:
@@ -435,38 +437,34 @@ def work_through(study: Study) -> int:
 
 
 def search_command(
-    recipe: Annotated[Path, Argument(help="A file of trainers/recipes with a search block.")],
-    data: Annotated[Path, Option(help="The data set's root folder.")],
+    recipe: Annotated[Path, Argument(metavar="RECIPE", help="A file of trainers/recipes with a search block.")],
+    data: DataRoot,
     overrides: Overrides = [],
-    results: Annotated[Path, Option(help="Where the study is written.")] = RESULTS,
-    storage: Annotated[str, Option(help="A file or a database URL that several processes share.")] = "",
+    results: Results = RESULTS,
+    storage: Annotated[
+        str, Option(metavar="FILE|URL", help="What several processes share; a file in --results by default.")
+    ] = "",
 ) -> int:
     """Do what the command line asks; returns the exit code."""
     if optuna is None:
-        print(f"error: {MISSING}", file=sys.stderr)
-        return 1
+        raise ValueError(MISSING)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     code = 0
     try:
         for study in open_studies(recipe, overrides, data, results, storage):
             code = max(code, work_through(study))
-    except (ValueError, RunError, OSError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        return 1
     except ImportError as error:
-        print(f"error: {first_line(error)}; a database needs its driver, PostgreSQL psycopg2-binary", file=sys.stderr)
-        return 1
+        raise ValueError(f"{first_line(error)}; a database needs its driver, PostgreSQL psycopg2-binary") from error
     except Exception as error:  # a database that is not there, as its driver says it
         if "sqlalchemy" not in type(error).__module__ and "optuna" not in type(error).__module__:
             raise
-        print(f"error: the study's storage: {first_line(error)}", file=sys.stderr)
-        return 1
+        raise ValueError(f"the study's storage: {first_line(error)}") from error
     return code
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    return single(search_command, argv, "python -m trainers.search", __doc__)
+    return single(search_command, argv, "python -m trainers.search", __doc__, explain)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 from typer import Argument, Option
 
-from seglab.cli import Overrides, among, single
+from seglab.cli import single
 from seglab.labels import space
 from seglab.losses.terms import needs_maps, parse_recipe, weighted_sum
 from seglab.measure.counts import summarise_images
@@ -29,22 +29,22 @@ from seglab.models import DenseModel, QueryModel, num_parameters
 from seglab.models.mask2former import query_scores
 from seglab.models.weights import save_weights
 from seglab.predict.networks import load_run
-from seglab.records.files import RunError, check_name, sha256_file
+from seglab.records.files import check_name, sha256_file
 from seglab.records.runs import SCHEMA_VERSION, read_record
 from seglab.records.store import RESULTS
 from seglab.records.writer import RunWriter
+from trainers.training.errors import TrainingError, explain
 from trainers.training.evaluation import measure
 from trainers.training.loading import TrainingData, epoch_batches
+from trainers.training.options import DataRoot, Overrides, Results, Track
 from trainers.training.recipe import Recipe, load_recipe
 from trainers.training.resume import check_origins, check_same
 from trainers.training.setup import (
-    TrainingError,
     build_distiller,
     build_model,
     build_optimizer,
     describe_split,
     environment,
-    explain,
     learning_rate,
     locked,
     now,
@@ -52,7 +52,7 @@ from trainers.training.setup import (
     pick_precision,
     seed_everything,
 )
-from trainers.training.tracking import TRACKERS, watch
+from trainers.training.tracking import watch
 from trainers.training.watcher import Watcher
 
 
@@ -359,29 +359,25 @@ def train(
 
 def train_command(
     recipe_file: Annotated[Path, Argument(metavar="RECIPE", help="A file of trainers/recipes.")],
-    data: Annotated[Path, Option(help="The data set's root folder.")],
+    data: DataRoot,
     overrides: Overrides = [],
     pretrained: Annotated[
         bool, Option("--pretrained", help="Start from the hub's encoder weights (model.init_encoder=hub).")
     ] = False,
-    results: Annotated[Path, Option(help="Where runs are written.")] = RESULTS,
-    track: Annotated[list[str], Option(help="Tell a tracker too; repeatable.", **among(TRACKERS))] = [],
+    results: Results = RESULTS,
+    track: Track = [],
 ) -> int:
     """Do what the command line asks; returns the exit code."""
-    try:
-        hub = ["model.init_encoder=hub"] if pretrained else []
-        recipe = load_recipe(recipe_file, [*overrides, *hub])
-        record = train(recipe, data, results, watchers=watch(track))
-    except (ValueError, RunError, OSError) as error:
-        print(f"error: {explain(error)}", file=sys.stderr)
-        return 1
+    hub = ["model.init_encoder=hub"] if pretrained else []
+    recipe = load_recipe(recipe_file, [*overrides, *hub])
+    record = train(recipe, data, results, watchers=watch(track))
     print(f"{record['experiment']}/{record['variant']}-seed{record['seed']}: val mIoU {record['metrics']['miou']:.4f}")
     return 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Command line; returns the exit code."""
-    return single(train_command, argv, "python -m trainers.train", __doc__)
+    return single(train_command, argv, "python -m trainers.train", __doc__, explain)
 
 
 if __name__ == "__main__":

@@ -18,8 +18,8 @@ from tests import tiny
 from tests.training import Killed, once
 from trainers import search as module
 from trainers.search import Search, Study, main, open_studies, work_through
+from trainers.training.errors import TrainingError
 from trainers.training.recipe import RECIPES, Recipe, load_recipe
-from trainers.training.setup import TrainingError
 
 SPACE = {
     "lr": {"low": 1e-4, "high": 1e-2, "log": True},

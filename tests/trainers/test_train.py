@@ -20,9 +20,9 @@ from tests.training import NAME, THREE, record_of, run
 from trainers import train as module
 from trainers.train import Training, main
 from trainers.training import setup
+from trainers.training.errors import TrainingError, explain
 from trainers.training.loading import epoch_batches
 from trainers.training.recipe import build_recipe
-from trainers.training.setup import TrainingError, explain
 
 
 def test_two_images_are_learned_by_heart(tmp_path: Path) -> None:

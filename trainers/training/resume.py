@@ -2,8 +2,8 @@
 
 from typing import Any
 
+from trainers.training.errors import TrainingError
 from trainers.training.recipe import Recipe
-from trainers.training.setup import TrainingError
 
 
 def check_same(old: dict[str, Any], ours: dict[str, Any], name: str) -> None:

@@ -1,6 +1,5 @@
 """What a training run is built from: data splits, model, optimizer, and the description of where it runs."""
 
-import errno
 import fcntl
 import math
 import platform
@@ -25,6 +24,7 @@ from seglab.predict.networks import build_from_record, load_run
 from seglab.records.runs import read_record
 from seglab.records.store import RESULTS
 from trainers.training.distil import Distiller, encoder_tail, load_encoder, load_lite0_imagenet
+from trainers.training.errors import TrainingError, explain
 from trainers.training.loading import say_once
 from trainers.training.recipe import Recipe
 
@@ -38,24 +38,6 @@ PACKAGES = (
     "opencv-python-headless",
 )
 LOCK_TRIES = 10  # 0.05 s apart
-
-
-class TrainingError(ValueError):
-    """Training cannot go on; the message says why and what to do."""
-
-
-def explain(error: Exception) -> str:
-    """Turn what stopped a run into a sentence that says what to do."""
-    cause: BaseException | None = error
-    while cause is not None:  # torch wraps it, safetensors only says it
-        full = isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT)
-        if full or f"os error {errno.ENOSPC}" in str(cause):
-            return "the disk is full; free some space and run the same command: it goes on from the last epoch"
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, torch.OutOfMemoryError):
-        return "the device is out of memory; lower batch_size or crop_px, raise accumulate"
-    text = str(error).strip()
-    return text.splitlines()[-1] if text else type(error).__name__
 
 
 def for_each_run(folders: Sequence[Path], work: Callable[[Path], None]) -> int:

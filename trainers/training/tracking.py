@@ -28,7 +28,6 @@ from trainers.training.evaluation import predict
 from trainers.training.loading import normalise
 from trainers.training.watcher import Watched
 
-TRACKERS = ("mlflow", "tensorboard")
 MISSING = "{} is not installed: pip install -r requirements-track.txt"
 TENSORBOARD = Path("tensorboard")  # in the current folder, as MLflow's mlflow.db
 # Nobody's photos: CamVid and Cityscapes may not be passed on, and a tracker may be anybody's server.

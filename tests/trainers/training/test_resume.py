@@ -24,7 +24,7 @@ from tests.training import NAME, THREE, Killed, die, once, record_of, rows, run,
 from trainers import train as module
 from trainers.train import Training, main
 from trainers.training import setup
-from trainers.training.setup import TrainingError
+from trainers.training.errors import TrainingError
 
 ROOT = Path(__file__).parents[3]
 

@@ -10,8 +10,9 @@ import torch
 from seglab.models import build
 from tests import tiny
 from trainers.train import Training
+from trainers.training.errors import TrainingError
 from trainers.training.loading import say_once
-from trainers.training.setup import TrainingError, build_optimizer, learning_rate, open_splits, pick_precision
+from trainers.training.setup import build_optimizer, learning_rate, open_splits, pick_precision
 
 
 def test_the_learning_rate_rises_linearly_and_then_follows_its_schedule() -> None:
