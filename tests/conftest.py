@@ -17,9 +17,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # workers share the cores: one thread e
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+LONGEST = ("tests/browser", "tests/trainers", "tests/api", "tests/predict", "tests/pages", "tests/models")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the browser's tests: they take longest, and the other workers do the rest meanwhile."""
-    items.sort(key=lambda item: item.get_closest_marker("browser") is None)
+    """Begin with the folders that take longest, so that no worker has to finish one alone."""
+
+    def turn(item: pytest.Item) -> int:
+        return next((n for n, folder in enumerate(LONGEST) if item.nodeid.startswith(folder)), len(LONGEST))
+
+    items.sort(key=turn)
 
 
 @pytest.hookimpl(optionalhook=True)
