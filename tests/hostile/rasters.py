@@ -45,7 +45,7 @@ def _png() -> Iterator[Case]:
     plain = encoded("PNG")
     at = plain.index(b"IDAT") + 12
     yield refuse("flipped.png", plain[:at] + bytes([plain[at] ^ 1]) + plain[at + 1 :], "checksum")
-    yield refuse("bad-checksum.png", plain[:29] + bytes([plain[29] ^ 1]) + plain[30:], "checksum")
+    yield refuse("bad-checksum.png", plain[:29] + bytes([plain[29] ^ 1]) + plain[30:], "a checksum is wrong")
     yield refuse("bad-length.png", plain[:33] + b"\xff\xff\xff\xff" + plain[37:])
     yield refuse("no-pixels.png", SIGNATURE + plain[8:33] + chunk(b"IEND", b""))
     yield refuse("header-only.png", SIGNATURE)
@@ -76,7 +76,7 @@ def _jpeg() -> Iterator[Case]:
     progressive = encoded("JPEG", progressive=True)
     scan = progressive.rindex(b"\xff\xda")
     again = progressive[scan:-2] * 3000
-    yield refuse("three-thousand-scans.jpg", progressive[:-2] + again + b"\xff\xd9", "scans")
+    yield refuse("three-thousand-scans.jpg", progressive[:-2] + again + b"\xff\xd9", "scans or blocks")
     bomb = b"Exif\0\0" + tiff({282: (5, 7000, 100), 296: (3, 1, 2)}, bytes(56000))
     yield refuse("exif-many.jpg", plain[:2] + segment(0xE1, bomb) * 40 + plain[2:], "blocks")
     yield refuse("many-comments.jpg", plain[:2] + segment(0xFE, b"") * 70000 + plain[2:], "blocks")

@@ -248,6 +248,18 @@ def test_a_kind_of_item_that_crashes_the_bindings_never_reaches_them() -> None:
     assert file.info["metadata"] == []
 
 
+@pytest.mark.parametrize("name", ["burst.heic", "second-is-primary.heic", "hundreds-of-tags.heic"])
+def test_the_decoder_sees_one_picture_and_no_metadata(name: str) -> None:
+    data = next(case.data for case in corpus() if case.name == name)
+    file = pi_heif.open_heif(open_container(data, "x").data)
+    assert len(file) == 1
+    assert file.info["metadata"] == file.info["thumbnails"] == []
+
+
+def test_no_reason_is_proved_by_the_name_of_the_file() -> None:
+    assert not [case.name for case in corpus() if case.says and case.says in case.name]
+
+
 def test_the_corpus_has_many_phone_files() -> None:
     for end in (".heic", ".avif", ".gif"):
         for expect in ("accept", "refuse"):
