@@ -13,4 +13,5 @@ if results.sound(runs).empty:
     results.nothing("no run with figures per class")
 view = choices.controls(results.sound(runs))
 tabs.answer(view)
+results.said_by_source(view.runs)
 results.damaged(runs)

@@ -23,6 +23,11 @@ METRICS: dict[str, str] = {
     "pixel_accuracy": "Pixel accuracy",
     "dice": "Dice",
 }
+# Figures of an evaluation that took road for the only class: offered only where they are, and never under a plain name.
+ROAD_ONLY: dict[str, str] = {
+    "road_contour_f1": "F1 of the contour of road, as first published",
+    "road_contour_iou": "IoU near the contour of road, as first published",
+}
 ALPHA = 0.05
 Z_95 = 1.96
 
@@ -48,7 +53,7 @@ class Curves:
     @property
     def title(self) -> str:
         """The metric as the screen names it."""
-        name = METRICS.get(self.metric, self.metric)
+        name = (METRICS | ROAD_ONLY).get(self.metric, self.metric)
         name = "IoU" if self.metric == "miou" and self.of_class else name
         return f"{name} of {self.of_class}" if self.of_class else name
 
@@ -252,6 +257,40 @@ def reversal(curves: Curves, early: int, late: int, names: Mapping[str, str] | N
         both = "in both places more than noise" if all(x < ALPHA for x in p) else "not beyond noise in both places"
         said.append(f"{name[a]} leads {name[b]} at epoch {early} and trails it at epoch {late} ({both})")
     return "; ".join(said) + "."
+
+
+def early_and_late(curves: Curves, early: int, late: int, names: Mapping[str, str] | None = None) -> str:
+    """Return who leads at two epochs, which pairs are beyond noise at each after Holm's correction, and which are not."""
+    return " ".join(_leader_and_pairs(curves, epoch, names) for epoch in (early, late))
+
+
+def _leader_and_pairs(curves: Curves, epoch: int, names: Mapping[str, str] | None) -> str:
+    name = {variant: (names or {}).get(variant, variant) for variant in curves.variants}
+    order, pairs = ranking(curves, epoch), pairwise(curves, epoch)
+    if len(order) < 2:
+        return f"At epoch {epoch} there is nothing to compare."
+    place = {variant: at for at, variant in enumerate(order["variant"])}
+    lead = f"At epoch {epoch} the order is {', '.join(name[v] for v in order['variant'])} (n = {_counts(order['n'])})"
+    sure: list[str] = []
+    unsure: list[str] = []
+    for a, b, p in zip(pairs["a"], pairs["b"], pairs["p_holm"], strict=True):
+        ahead, behind = sorted((a, b), key=place.__getitem__)
+        if np.isnan(p):
+            continue
+        (sure if p < ALPHA else unsure).append(f"{name[ahead]} over {name[behind]} ({p_text(p)})")
+    if not sure and not unsure:
+        return f"{lead}; no pair can be tested."
+    yes = (
+        f"beyond noise after Holm's correction: {', '.join(sure)}"
+        if sure
+        else "no pair is beyond noise after Holm's correction"
+    )
+    no = f"; not: {', '.join(unsure)}" if unsure else ""
+    return f"{lead}; {yes}{no}."
+
+
+def _counts(n: pd.Series) -> str:
+    return " to ".join(str(int(one)) for one in sorted({n.min(), n.max()}))
 
 
 def _p_of(pairs: pd.DataFrame, a: str, b: str) -> float:

@@ -1,6 +1,7 @@
 """Figures of the Convergence page: a metric against the epoch, and two epochs beside each other."""
 
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Literal
 
 import numpy as np
@@ -81,7 +82,18 @@ def curve_figure(
     )
     figure.update_xaxes(ticklabelposition="outside")
     figure.update_yaxes(title_text=curves.title, ticksuffix=" %")
+    if spread is None:
+        _frame(figure, curves, 0)
     return figure
+
+
+def _frame(figure: go.Figure, curves: Curves, since: int) -> None:
+    """Let the axis hold every seed's value from an epoch on, and a fifth more; a band of two seeds, far wider, is cut."""
+    shown = np.concatenate([values[:, curves.epochs >= since].ravel() for values in curves.values.values()]) * 100
+    shown = shown[~np.isnan(shown)]
+    if shown.size:
+        room = max(0.2 * float(np.ptp(shown)), 0.5)
+        figure.update_yaxes(range=[float(shown.min()) - room, float(shown.max()) + room])
 
 
 def _add_mean(
@@ -93,7 +105,7 @@ def _add_mean(
     style: tuple[str, str, str],
     window: int,
 ) -> None:
-    mean = half_widths(values)[0]
+    mean, _, n = half_widths(values)
     few = len(curves.epochs) < 8
     figure.add_scatter(
         x=curves.epochs,
@@ -103,7 +115,9 @@ def _add_mean(
         mode="lines+markers" if few else "lines",
         line=dict(color=style[0], dash=style[1], width=2.4),
         marker=dict(symbol=style[2], size=7),
-        hovertemplate="%{y:.2f}" + f"<extra>{name}</extra>",
+        customdata=n,
+        connectgaps=True,
+        hovertemplate="%{y:.2f} (n = %{customdata:d})" + f"<extra>{name}</extra>",
     )
 
 
@@ -139,6 +153,7 @@ def _add_seeds(
                 x=curves.epochs,
                 y=smooth(line, window) * 100,
                 mode="lines",
+                connectgaps=True,  # checkpoints may be uneven: the line joins what there is
                 line=dict(color=_faint(style[0], 0.55), width=1, dash=style[1]),
                 legendgroup=variant,
                 showlegend=False,
@@ -197,6 +212,62 @@ def _add_crossings(figure: go.Figure, curves: Curves, names: Mapping[str, str]) 
             text=words,
             hovertemplate="epoch %{x}: %{text}<extra></extra>",
         )
+
+
+def reversal_figure(
+    curves: Curves,
+    names: Mapping[str, str],
+    short: Mapping[str, str],
+    early: int,
+    late: int,
+    said: Sequence[str],
+    source: str,
+) -> go.Figure:
+    """Draw curves, bands and the places at two epochs as one page-wide picture that carries its sentences and its source."""
+    figure = curve_figure(curves, names, epoch=None, crossings=False)
+    means = {
+        e: {v: float(np.nanmean(x)) for v, x in curves.at(e).items() if not np.isnan(x).all()} for e in (early, late)
+    }
+    _frame(figure, curves, early)
+    for epoch, anchor in ((early, "left"), (late, "right")):
+        figure.add_vline(x=epoch, line=dict(color="rgba(128,128,128,.9)", width=1.5, dash="dot"))
+        order = sorted(means[epoch], key=means[epoch].__getitem__, reverse=True)
+        places = "<br>".join(f"{i}. {short[v]} {means[epoch][v] * 100:.2f}" for i, v in enumerate(order, 1))
+        figure.add_annotation(
+            x=epoch,
+            y=0.03,
+            yref="paper",
+            yanchor="bottom",
+            xanchor=anchor,
+            xshift=6 if anchor == "left" else -6,
+            align="left",
+            text=f"<b>epoch {epoch}</b><br>{places}",
+            showarrow=False,
+            bordercolor="rgba(128,128,128,.6)",
+            bgcolor="rgba(255,255,255,.85)",
+            font=dict(color="#222222"),
+            borderpad=5,
+        )
+    lines = [line for sentence in said for line in wrap(sentence, 118)]
+    under = wrap(source, 150)
+    figure.add_annotation(
+        x=0,
+        y=-0.2,
+        xref="paper",
+        yref="paper",
+        xanchor="left",
+        yanchor="top",
+        align="left",
+        showarrow=False,
+        text="<br>".join(under),
+        font=dict(size=11),
+    )
+    figure.update_layout(
+        title=dict(text="<br>".join(lines), x=0, xanchor="left", y=0.99, yanchor="top", font=dict(size=14)),
+        height=500 + 20 * len(lines) + 16 * len(under),
+        margin=dict(l=0, r=0, t=30 + 20 * len(lines), b=90 + 16 * len(under)),
+    )
+    return figure
 
 
 def slope_figure(

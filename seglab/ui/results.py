@@ -12,6 +12,8 @@ from seglab.evidence.curves import why_not_together
 from seglab.evidence.runs.table import csv_bytes
 from seglab.records import store
 from seglab.records.fields import clean
+from seglab.records.files import RunError
+from seglab.records.runs import read_record
 from seglab.records.store import RunStore
 
 FRESH_S = 10  # a running training shows up after so long
@@ -19,6 +21,7 @@ MADE_BY = "python -m trainers.ablate trainers/recipes/camvid-boundary-ablation.y
 SAME = ("label_space", "data_name", "split", "val_fingerprint", "size_px")  # what compared runs share
 CLIPS = {"camvid": "one clip of one street"}  # a val split whose frames are not independent
 _ADDRESS = re.compile(r"(https://[\w.-]+(?:/[\w./-]*[\w/])?)")
+_MARKED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")
 
 
@@ -58,7 +61,7 @@ def plain(value: object, limit: int = 300) -> str:
 def linked(value: object, limit: int = 600) -> str:
     """Return :func:`plain` text in which web addresses stay links."""
     parts = _ADDRESS.split(clean(value, limit))
-    return "".join(part if _ADDRESS.fullmatch(part) else _MARKUP.sub(r"\\\1", part) for part in parts)
+    return "".join(f"<{part}>" if _ADDRESS.fullmatch(part) else _MARKUP.sub(r"\\\1", part) for part in parts)
 
 
 def sound(runs: pd.DataFrame) -> pd.DataFrame:
@@ -66,15 +69,16 @@ def sound(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[runs["problem"].isna()]
 
 
-def pick_experiments(runs: pd.DataFrame, key: str, *, many: bool = False) -> pd.DataFrame:
+def pick_experiments(runs: pd.DataFrame, key: str, *, many: bool = False, first: str = "") -> pd.DataFrame:
     """Let the reader choose an experiment, or several; return its runs. Several that must not share an axis are refused.
 
-    The choice is in the link under ``key``. Experiments with the most epochs in all come first, published ones last.
+    The choice is in the link under ``key``. Experiments with the most epochs in all come first, published ones last; one
+    named ``first`` before all.
     """
     order = runs.assign(published=runs["provenance"] == "published").groupby("experiment", sort=False)
     names = order.agg(published=("published", "max"), trained=("epochs", "sum"), size=("run", "size"))
     names = names.sort_values(["published", "trained", "size"], ascending=[True, False, False])
-    options = names.index.tolist()
+    options = sorted(names.index.tolist(), key=lambda name: name != first)
     if not many:
         chosen = [st.selectbox("Experiment", options, key=key, bind="query-params")]
         return _of(runs, chosen)
@@ -163,6 +167,13 @@ def origin(runs: pd.DataFrame) -> str:
     return " · ".join(part for part in parts if part)
 
 
+def unmarked_origin(runs: pd.DataFrame) -> str:
+    """Return :func:`origin` without markup, for the inside of a picture."""
+    if runs["provenance"].iloc[0] == "published":
+        return f"Published: {clean(runs['citation'].iloc[0], 400)}".replace("<", "‹")
+    return _MARKED.sub(r"\1", origin(runs)).replace("<", "‹")
+
+
 def image_format() -> None:
     """Let the reader choose what a chart's camera button saves."""
     st.segmented_control(
@@ -213,6 +224,23 @@ def chart(
         type="tertiary",
     )
     return state
+
+
+def said_by_source(runs: pd.DataFrame) -> None:
+    """Show what the source of published figures says about them: its notes, then its claims and corrections."""
+    said: dict[str, None] = {}
+    for run in runs[runs["provenance"] == "published"]["run"].tolist():
+        try:
+            record = read_record(store.RESULTS / run)
+        except RunError:
+            continue
+        claims = record.get("claims")
+        for line in [record.get("note"), *(claims if isinstance(claims, list) else [])]:
+            if isinstance(line, str):
+                said[linked(line)] = None
+    if said:
+        st.markdown("#### What the source says about these figures")
+        st.markdown("\n".join(f"- {line}" for line in said))
 
 
 def percent_columns(names: Sequence[str], digits: int = 1) -> dict[str, object]:

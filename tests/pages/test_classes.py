@@ -22,7 +22,7 @@ from tests.synthetic import write_experiment
 
 PAGE = ROOT / "pages" / "classes.py"
 ABLATION, ONE_SEED = "camvid-boundary-ablation", "models"
-PUBLISHED = "published-boundary-ablation-classes"
+PUBLISHED, PRINTED = "published-boundary-ablation", "printed-classes"
 DELTAS, VARIANTS, EPOCHS, CONFUSIONS, PICKS = TABS = (
     "Class by class",
     "All variants",
@@ -52,6 +52,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_experiment(results, ONE_SEED, seeds=[42], epochs=20, counts_at=(20,), variants=MODELS)
     for name in (PUBLISHED, "published-architectures"):
         (results / name).symlink_to(ROOT / "results" / name)
+    (results / PRINTED).symlink_to(ROOT / "tests" / "printed" / PRINTED)
     broken = results / ABLATION / "broken-seed1"
     broken.mkdir()
     (broken / "run.json").write_text("{")
@@ -81,7 +82,7 @@ def picks(page: AppTest) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("tab", TABS)
-@pytest.mark.parametrize("study", [ABLATION, ONE_SEED, PUBLISHED])
+@pytest.mark.parametrize("study", [ABLATION, ONE_SEED, PUBLISHED, PRINTED])
 @pytest.mark.parametrize("uncertainty", ["Seeds", "Images"])
 def test_every_tab_of_every_experiment_opens_and_no_other_is_computed(
     open_at: OpenPage, study: str, uncertainty: str, tab: str
@@ -165,17 +166,31 @@ def test_metrics_beside_iou_have_seeds_only_and_say_so(open_at: OpenPage) -> Non
 
 
 def test_published_figures_have_no_test_and_whiskers_only_where_deviations_are_printed(open_at: OpenPage) -> None:
-    page = open_at(study=PUBLISHED, y="B: CE + Dice")
+    page = open_at(study=PRINTED, y="B: CE + Dice")
     shown = table(page)
     assert shown["difference"]["truck"] == "+5.30"
     assert shown["± printed deviations"]["truck"] == "+0.22 to +10.38"  # 5.30 ± √(4.39² + 2.55²)
     assert not {"p (Holm)", "real?"} & set(shown.columns)
     for words in ("standard deviation over three seeds, as published", "80 of the 500 images", "Cassez"):
         assert words in said(page)
-    page = open_at(study=PUBLISHED, y="A: CE")
+    page = open_at(study=PRINTED, y="A: CE")
     assert len(table(page)) == 7
     assert (table(page)["± printed deviations"] == "").all()
     assert "Published points, no interval." in said(page)
+
+
+def test_the_published_runs_have_19_classes_with_intervals_over_seeds(open_at: OpenPage) -> None:
+    page = open_at(study=PUBLISHED, y="B: CE + Dice")
+    shown = table(page)
+    assert len(shown) == 19
+    assert shown["difference"]["truck"] == "+5.29", (
+        "of means with more digits than the manuscript prints, which says +5.30"
+    )
+    assert set(shown["real?"]) <= {"yes", "no"}
+    assert "after Holm's correction over 19 classes" in verdict(page)
+    for words in ("n = 3", "Cassez", "Advice for large rigid objects (truck, bus, wall): D."):
+        assert words in said(page)
+    assert "published figures come without counts per image" in said(open_at(study=PUBLISHED, uncertainty="Images"))
 
 
 def test_the_heat_map_shows_every_variant_against_the_chosen_other(open_at: OpenPage) -> None:
@@ -243,7 +258,7 @@ def test_consumers_get_a_pick_only_on_evidence(open_at: OpenPage, own_store: Pat
 
 
 def test_consumers_learn_that_printed_means_and_single_seeds_tell_nothing(open_at: OpenPage) -> None:
-    rows = picks(open_at(study=PUBLISHED, tab=PICKS))
+    rows = picks(open_at(study=PRINTED, tab=PICKS))
     assert rows["Verdict"]["Large rigid objects"] == "**cannot be told: printed means**"
     assert rows["Verdict"]["Lanes and kerbs as polygons"] == "**no evidence for any recipe**"
     rows = picks(open_at(study=ONE_SEED, tab=PICKS, uncertainty="Seeds"))

@@ -11,6 +11,7 @@ from tests.synthetic import write_experiment
 
 PAGE = ROOT / "pages" / "convergence.py"
 EXPERIMENT = "camvid-boundary-ablation"
+PUBLISHED = "published-boundary-ablation"
 
 
 @pytest.fixture(scope="module")
@@ -19,11 +20,19 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_experiment(results, epochs=40, counts_at=())
     write_experiment(results, "same-data", epochs=40, counts_at=(), variants={"e-focal": "E: focal", "f-x": "F: x"})
     write_experiment(results, "other-classes", epochs=20, counts_at=(), label_space="cityscapes-8", seeds=[1])
-    published = ROOT / "results" / "published-boundary-ablation"
-    (results / published.name).symlink_to(published)
+    (results / "printed-points").symlink_to(ROOT / "tests" / "printed" / "printed-points")
     broken = results / EXPERIMENT / "broken-seed1"
     broken.mkdir()
     (broken / "run.json").write_text("{")
+    return results
+
+
+@pytest.fixture(scope="module")
+def with_published(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store with the published ablation beside runs of this project."""
+    results = tmp_path_factory.mktemp("published")
+    write_experiment(results, epochs=20, counts_at=())
+    (results / PUBLISHED).symlink_to(ROOT / "results" / PUBLISHED)
     return results
 
 
@@ -125,7 +134,7 @@ def test_experiments_on_the_same_data_share_the_axis(open_at: OpenPage) -> None:
     ("other", "reason"),
     [
         ("other-classes", "they were measured on other classes"),
-        ("published-boundary-ablation", "they were measured on other classes"),
+        ("printed-points", "they were measured on other classes"),
     ],
 )
 def test_experiments_that_must_not_share_an_axis_are_refused_with_the_reason(
@@ -138,7 +147,7 @@ def test_experiments_that_must_not_share_an_axis_are_refused_with_the_reason(
 
 
 def test_published_figures_are_points_with_their_source_and_no_test(open_at: OpenPage) -> None:
-    page = open_at(experiment="published-boundary-ablation")
+    page = open_at(experiment="printed-points")
     assert {trace["mode"] for trace in figure(page)["data"]} == {"markers"}
     assert any(trace["error_y"]["array"] for trace in figure(page)["data"])
     assert "Cassez" in page.caption[0].value
@@ -148,7 +157,7 @@ def test_published_figures_are_points_with_their_source_and_no_test(open_at: Ope
 
 
 def test_a_metric_that_was_not_measured_is_said_so(open_at: OpenPage) -> None:
-    page = open_at(experiment="published-boundary-ablation", metric="Dice")
+    page = open_at(experiment="printed-points", metric="Dice")
     assert "was not measured" in page.info[0].value
 
 
@@ -176,10 +185,61 @@ def test_the_data_of_a_chart_has_every_seed(open_at: OpenPage) -> None:
     from seglab.ui.convergence.sections import curve_table
 
     page = open_at()
-    assert [button.label for button in page.download_button] == ["CSV", "CSV"]
+    assert [button.label for button in page.download_button] == ["CSV", "CSV", "CSV"]
     from seglab.records import store
 
     curves = curves_of(RunStore(store.RESULTS).curves(EXPERIMENT, "miou"), "miou")
     table = curve_table(curves)
     assert list(table.columns) == ["variant", "epoch", "mean", "half_width", "n", "seed 42", "seed 123", "seed 456"]
     assert len(table) == 4 * 40
+
+
+def test_the_page_opens_on_the_published_runs_at_10_against_160(open_in: OpenPage, with_published: Path) -> None:
+    page = open_in(with_published)
+    assert page.multiselect(key="experiment").value == [PUBLISHED]
+    assert page.select_slider(key="epoch").value == 10
+    assert page.select_slider(key="two").value == (10, 160)
+    told = said(page)
+    assert "At epoch 10 C leads D by 1.9 points; this is not distinguishable from noise" in told
+    assert "significant after correction: C over A" in told
+    assert "At epoch 160 D leads A by 0.40 points; this is not distinguishable from noise" in told
+    assert "significant after correction: D over C" in told
+    assert "What the source says" in told
+    assert "Cassez" in page.caption[0].value
+    assert "n = 2 to 3 seeds" in page.caption[0].value
+    assert len(page.dataframe[2].value) == 6, "every pair is tested"
+
+
+def test_a_line_joins_uneven_checkpoints_and_says_n_at_each(open_in: OpenPage, with_published: Path) -> None:
+    page = open_in(with_published, show="Both")
+    lines = [trace for trace in figure(page)["data"] if trace.get("mode") == "lines" and not trace.get("fill")]
+    assert len(lines) == 4 + 12
+    assert all(trace["connectgaps"] for trace in lines)
+    assert any("n = %{customdata" in trace.get("hovertemplate", "") for trace in lines)
+    assert page.select_slider(key="epoch").options[:5] == ["2", "4", "6", "8", "10"]
+
+
+def test_the_first_contour_figures_say_in_their_name_what_they_measured(
+    open_in: OpenPage, with_published: Path
+) -> None:
+    page = open_in(with_published)
+    offered = page.selectbox(key="metric").options
+    assert "F1 of the contour of road, as first published" in offered
+    page = open_in(with_published, metric="F1 of the contour of road, as first published")
+    assert page.caption[0].value.startswith("F1 of the contour of road, as first published; ")
+    assert "Boundary F1" not in page.caption[0].value
+    page = open_in(with_published, metric="Boundary F1")
+    assert "There is one epoch here: 160." in said(page)
+    page = open_in(with_published, experiment=EXPERIMENT)
+    assert not [name for name in page.selectbox(key="metric").options if "road" in name]
+
+
+def test_the_picture_to_take_along_carries_its_sentences_and_its_source(
+    open_in: OpenPage, with_published: Path
+) -> None:
+    page = open_in(with_published)
+    layout = figure(page, 2)["layout"]
+    assert "At epoch 10 the order is C, D, B, A (n = 3)" in layout["title"]["text"].replace("<br>", " ")
+    texts = " ".join(note["text"].replace("<br>", " ") for note in layout["annotations"])
+    assert "Cassez" in texts
+    assert "1. D 81.69" in texts

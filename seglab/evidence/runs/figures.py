@@ -8,10 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from seglab.evidence.curves import METRICS
+from seglab.evidence.curves import METRICS, ROAD_ONLY
 from seglab.records.fields import at, clean, number_at
 
 _PARTS = ("metrics", "ranges", "figures")
+_NAMES = METRICS | ROAD_ONLY
 _PER_CLASS = ("iou", "percent_correct", *METRICS)
 
 
@@ -33,7 +34,7 @@ def published_figures(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     """
     rows = []
     for record in records:
-        row = {"recipe": clean(record.get("title"), 80)}
+        row = {"recipe": _title(record)}
         row |= {
             _words(key): text for key, text in _figures(record).items() if not _of_class(key) and key[:5] != "loss_"
         }
@@ -43,6 +44,11 @@ def published_figures(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
             row["s/epoch"] = f"{seconds:g}"
         rows.append(row)
     return pd.DataFrame(rows).fillna("")
+
+
+def _title(record: Mapping[str, Any]) -> str:
+    seed = number_at(record, "seed")
+    return clean(record.get("title"), 80) + (f", seed {seed:.0f}" if seed is not None else "")
 
 
 def same_for_all(table: pd.DataFrame) -> dict[str, str]:
@@ -56,7 +62,7 @@ def published_classes(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
     columns: dict[str, dict[tuple[str, str], str]] = {}
     for record in records:
         found = {key.partition("/")[::2]: text for key, text in _figures(record).items() if _of_class(key)}
-        title = clean(record.get("title"), 80)
+        title = _title(record)
         if found:
             columns[title if title not in columns else f"{title} ({len(columns) + 1})"] = found
     keys = list(dict.fromkeys(key for found in columns.values() for key in found))
@@ -113,11 +119,12 @@ def _of_class(key: str) -> bool:
 def _figures(record: Mapping[str, Any]) -> dict[str, str]:
     """Return every printed figure as text by its key: metrics with their spread, ranges, others."""
     found: dict[str, str] = {}
-    digits = None if record.get("provenance") == "published" else 2
+    printed = record.get("provenance") == "published" and record.get("seed") is None  # with the digits of the source
     for part in _PARTS:
         values = at(record, part)
         for key in [key for key in values if isinstance(key, str)][:200] if isinstance(values, Mapping) else []:
-            fraction = part == "metrics" or key.split("/")[0] in METRICS
+            fraction = part == "metrics" or key.split("/")[0] in _NAMES
+            digits = None if printed or (part != "metrics" and record.get("provenance") == "published") else 2
             found[clean(key, 60)] = _figure(values[key], _spread(record, key), 100 if fraction else 1, digits)
     return found
 
@@ -151,7 +158,7 @@ def _words(key: str) -> str:
     >>> _words("miou"), _words("hours_per_run_about"), _words("gain_percent/loss")
     ('mIoU (%)', 'hours per run (about)', 'gain percent, loss')
     """
-    if key in METRICS or key == "iou":
-        return f"{METRICS.get(key, 'IoU')} (%)"
+    if key in _NAMES or key == "iou":
+        return f"{_NAMES.get(key, 'IoU')} (%)"
     words = key.replace("_", " ").replace("/", ", ")
     return words.removesuffix(" about") + " (about)" * words.endswith(" about")

@@ -47,7 +47,12 @@ class View:
 
     @property
     def published(self) -> bool:
-        """Whether these are transcribed figures, without single runs."""
+        """Whether these are transcribed figures without single runs, so that nothing can be tested."""
+        return self.transcribed and bool(self.runs["seed"].isna().all())
+
+    @property
+    def transcribed(self) -> bool:
+        """Whether these are published figures, which come without counts per image."""
         return bool((self.runs["provenance"] == "published").all())
 
     @property
@@ -108,7 +113,7 @@ class View:
     @cached_property
     def no_counts(self) -> str:
         """Why there are no counts per image of x and y, as Markdown; empty where there are."""
-        if self.published:
+        if self.transcribed:
             return "published figures come without counts per image"
         try:
             missing = [results.plain(self.names[v]) for v in (self.x, self.y) if not self._counted(v)]

@@ -36,7 +36,7 @@ def consumers(view: View) -> None:
             f"Which of the classes of {results.plain(space)} matter to whom is not written down in seglab/evidence/consumers.py."
         )
         return
-    over: Over = "images" if view.asked_over == "images" and not view.published else "seeds"
+    over: Over = "images" if view.asked_over == "images" and not view.transcribed else "seeds"
     try:
         rows = _over_images(view, known) if over == "images" else _over_seeds(view, known)
     except ValueError as error:

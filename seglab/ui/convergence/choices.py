@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from seglab.evidence.curves import METRICS, Curves, curves_of, half_widths
+from seglab.evidence.curves import METRICS, ROAD_ONLY, Curves, curves_of, half_widths
 from seglab.evidence.words import stored_metric
 from seglab.labels import SPACES
 from seglab.records import store
@@ -16,6 +16,8 @@ from seglab.records.runs import read_record
 from seglab.ui import results
 
 ALL_CLASSES = "all classes"
+OPENS_ON = "published-boundary-ablation"  # twelve runs on Cityscapes whose ranking does turn round
+PER_CLASS = tuple(key for key in METRICS if key != "pixel_accuracy")
 SMOOTHING = {"off": 1, "5 epochs": 5, "11 epochs": 11, "21 epochs": 21}
 
 
@@ -27,7 +29,7 @@ class View:
     curves: Curves
     names: Mapping[str, str]
     short: Mapping[str, str]  # the letters of "A: CE", where that tells the variants apart
-    published: Mapping[str, Mapping[int, float]] | None  # half-widths by variant and epoch; none for curves of ours
+    published: Mapping[str, Mapping[int, float]] | None  # half-widths of figures printed without seeds; none for runs
     spread_method: str
     show: str
     as_published: bool
@@ -66,10 +68,10 @@ def controls(runs: pd.DataFrame) -> View:
     """Let the reader choose experiment, metric, class and what is drawn; all of it is in the link."""
     top = st.columns([5, 3, 3], gap="medium")
     with top[0]:
-        chosen = results.measured_alike(results.pick_experiments(runs, "experiment", many=True))
+        chosen = results.measured_alike(results.pick_experiments(runs, "experiment", many=True, first=OPENS_ON))
     with top[1]:
         metric = st.selectbox(
-            "Metric", list(METRICS), format_func=METRICS.__getitem__, key="metric", bind="query-params"
+            "Metric", list(known := _metrics(chosen)), format_func=known.__getitem__, key="metric", bind="query-params"
         )
     classes = SPACES[chosen["label_space"].iloc[0]].names if chosen["label_space"].iloc[0] in SPACES else ()
     with top[2]:
@@ -78,10 +80,10 @@ def controls(runs: pd.DataFrame) -> View:
             [ALL_CLASSES, *classes],
             key="class",
             bind="query-params",
-            disabled=metric == "pixel_accuracy",
-            help="mIoU of one class is its IoU. Accuracy is over all pixels.",
+            disabled=metric not in PER_CLASS,
+            help="mIoU of one class is its IoU. Accuracy is over all pixels, the contour of road is one class's.",
         )
-    of_class = "" if of_class == ALL_CLASSES or metric == "pixel_accuracy" else of_class
+    of_class = "" if of_class == ALL_CLASSES or metric not in PER_CLASS else of_class
     curves = _curves(chosen, metric, of_class)
     published, method = _spread(chosen, metric, of_class)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
@@ -99,6 +101,15 @@ def controls(runs: pd.DataFrame) -> View:
         kind != "Student-t",
         SMOOTHING.get(window, 1),
     )
+
+
+def _metrics(runs: pd.DataFrame) -> dict[str, str]:
+    """Return the metrics to choose from; those of the contour of road only where they were published."""
+    if "published" not in set(runs["provenance"]):
+        return METRICS
+    experiments = runs["experiment"].unique().tolist()
+    known = {key: name for key, name in ROAD_ONLY.items() if any(len(results.curves(e, key)) for e in experiments)}
+    return METRICS | known
 
 
 def _how_to_draw() -> tuple[str, str, str]:
@@ -152,8 +163,8 @@ def _names(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def _spread(runs: pd.DataFrame, metric: str, of_class: str) -> tuple[Mapping[str, Mapping[int, float]] | None, str]:
-    """Return printed half-widths of published figures by variant and epoch, and how they were made; none for others."""
-    if set(runs["provenance"]) != {"published"}:
+    """Return printed half-widths of figures without seeds by variant and epoch, and how they were made; none for runs."""
+    if set(runs["provenance"]) != {"published"} or runs["seed"].notna().any():
         return None, ""
     key = f"{'iou' if metric == 'miou' else metric}/{of_class}" if of_class else metric
     found: dict[str, dict[int, float]] = {}

@@ -10,6 +10,7 @@ from seglab.evidence.curves import (
     ALPHA,
     Curves,
     all_crossings,
+    early_and_late,
     half_widths,
     order_since,
     pairwise,
@@ -18,10 +19,7 @@ from seglab.evidence.curves import (
     verdict,
 )
 from seglab.evidence.words import p_value
-from seglab.figures.curves import curve_figure, slope_figure
-from seglab.records import store
-from seglab.records.files import RunError
-from seglab.records.runs import read_record
+from seglab.figures.curves import curve_figure, reversal_figure, slope_figure
 from seglab.ui import results
 from seglab.ui.convergence.choices import View
 
@@ -41,6 +39,8 @@ def evidence(view: View) -> None:
     epoch = _epoch_slider("Epoch", epochs, "epoch", early_epoch(epochs))
     with st.container(border=True):
         st.markdown(_verdict(view, epoch))
+        if epoch != epochs[-1] and view.published is None:
+            st.markdown(_verdict(view, epochs[-1]))
     _curve_chart(view, epoch)
     left, right = st.columns(2, gap="medium")
     with left:
@@ -80,8 +80,11 @@ def _curve_chart(view: View, epoch: int) -> None:
     means = ", ".join(f"{view.names[v]} {m * 100:.1f} %" for v, m in _means(view.curves, epoch).items())
     alt = f"{view.curves.title} against epoch. At epoch {epoch}: {means}"
     results.chart(figure, lambda: curve_table(view.curves, view.as_published), "curves", alt)
+    cut = (
+        " · bands that reach beyond the frame are cut" if view.show != "Seeds" and view.band.startswith("band") else ""
+    )
     window = f" · lines: moving mean over {view.window} epochs" if view.window > 1 else ""
-    st.caption(f"{view.curves.title}; {view.band}{window}. {results.origin(view.runs)}")
+    st.caption(f"{view.curves.title}; {view.band}{cut}{window}. {results.origin(view.runs)}")
 
 
 def _means(curves: Curves, epoch: int) -> dict[str, float]:
@@ -204,6 +207,8 @@ def _two_epochs(view: View, epochs: list[int]) -> None:
         return
     if view.published is None:
         st.markdown(reversal(view.curves, early, late, view.plain_short))
+        said = early_and_late(view.curves, early, late, view.plain_short)
+        st.markdown(said)
     results.chart(
         slope_figure(view.curves, view.names, view.short, early, late),
         lambda: pd.concat([ranking(view.curves, e, view.as_published).assign(epoch=e) for e in (early, late)]),
@@ -214,22 +219,26 @@ def _two_epochs(view: View, epochs: list[int]) -> None:
         f"Place by {view.curves.title} (mean, %), best on top; lines that cross are pairs that change places. "
         f"{results.origin(view.runs)}"
     )
+    if view.published is None:
+        _one_picture(view, early, late)
+
+
+def _one_picture(view: View, early: int, late: int) -> None:
+    """Show the whole finding as one page-wide picture, which its camera button saves with caption and source."""
+    with st.expander("The reversal in one picture, to take along", icon=":material/image:"):
+        said = [_leader(view, epoch) for epoch in (early, late)]
+        source = f"{view.curves.title}; {view.band}. {results.unmarked_origin(view.runs)}"
+        figure = reversal_figure(view.curves, view.names, view.short, early, late, said, source)
+        results.chart(figure, lambda: curve_table(view.curves), "reversal", " ".join(said))
+        st.caption(
+            "The camera button saves it as PNG or SVG (choose above), with its sentences and its source in the picture."
+        )
+
+
+def _leader(view: View, epoch: int) -> str:
+    return early_and_late(view.curves, epoch, epoch, view.short).split(". At epoch")[0].removesuffix(".") + "."
 
 
 def notes(view: View) -> None:
     """Show what a reader of published figures must be told: their author's notes and corrections."""
-    if view.published is None:
-        return
-    said: dict[str, None] = {}
-    for run in view.runs["run"].tolist():
-        try:
-            record = read_record(store.RESULTS / run)
-        except RunError:
-            continue
-        claims = record.get("claims")
-        for line in [record.get("note"), *(claims if isinstance(claims, list) else [])]:
-            if isinstance(line, str):
-                said[results.linked(line)] = None
-    if said:
-        st.markdown("#### What the source says about these figures")
-        st.markdown("\n".join(f"- {line}" for line in said))
+    results.said_by_source(view.runs)
