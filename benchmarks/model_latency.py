@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from seglab.predict.latency import measure, write_stored
-from seglab.predict.shelf import bundled_runs
+from seglab.predict.shelf import bundled_models
 from seglab.records.store import RESULTS
 
 
@@ -21,11 +21,11 @@ def main() -> int:
     parser.add_argument("--repeats", type=int, default=15)
     parser.add_argument("--write", action="store_true", help="store the figures beside the runs")
     args = parser.parse_args()
-    runs = bundled_runs(args.results)
-    if not runs:
+    models = {model.key: model for model in bundled_models(args.results)}
+    if not models:
         print("no bundled models in results/camvid-architectures", file=sys.stderr)
         return 1
-    found = measure(runs, args.repeats)
+    found = measure(models, args.repeats)
     print(f"{found.machine}; photo {found.photo_px}; {found.busy:g} programs per core were waiting before")
     for one in found.models:
         print(f"{one.key:<20} {one.median_ms:7.1f} ms   {one.low_ms:7.1f} to {one.high_ms:7.1f}   {one.engine}")
