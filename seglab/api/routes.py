@@ -184,6 +184,8 @@ def _info(model: Model, loaded: bool) -> ModelInfo:
         label_spaces=[target for target in SPACES if rolls_up(model.label_space, target)],
         parameters=model.facts.parameters,
         miou=model.facts.metrics.get("miou"),
+        test_miou=model.facts.test.miou if model.facts.test else None,
+        test_origin=model.facts.test.origin if model.facts.test else model.facts.no_test,
         data=model.facts.data,
         run=model.facts.origin,
         weights_sha256=model.sha256,

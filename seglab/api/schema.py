@@ -19,7 +19,9 @@ class ModelInfo(BaseModel):
     label_space: str
     label_spaces: list[str]
     parameters: int | None
-    miou: float | None
+    miou: float | None  # on the validation split
+    test_miou: float | None
+    test_origin: str  # how test was measured, or why there is no figure
     data: str
     run: str
     weights_sha256: str

@@ -6,11 +6,13 @@ that is what its :class:`Source` knows (one file each in :mod:`seglab.predict.so
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from seglab.records.held_out import HeldOut
 
 if TYPE_CHECKING:
     from torch import nn
@@ -50,6 +52,13 @@ class Facts:
     teacher: str = ""
     device: str = ""  # it was trained on
     commit: str = ""
+    test: HeldOut | None = None  # on held-out images of the same data
+    no_test: str = "not measured"  # why there is no test figure
+
+    @property
+    def test_words(self) -> str:
+        """The test figure, or why there is none, in a caption's words."""
+        return f"test {self.test.miou * 100:.1f} %" if self.test else f"test {self.no_test}"
 
 
 @dataclass(frozen=True)
@@ -74,3 +83,17 @@ class Model:
         """What the model is: its weights and how the network around them is built. Equal ids give equal answers."""
         built = json.dumps([self.sha256, self.network, self.label_space], sort_keys=True, default=str)
         return hashlib.sha256(built.encode(errors="backslashreplace")).hexdigest()
+
+
+def beside_test(models: Iterable[Model]) -> str:
+    """Return how far val lies above test for the models that have both, and how test was measured; empty without any."""
+    both = [
+        (m.facts.metrics["miou"] - m.facts.test.miou, m) for m in models if m.facts.test and "miou" in m.facts.metrics
+    ]
+    if not both:
+        return ""
+    gaps = sorted(gap * 100 for gap, _ in both)
+    span = f"{gaps[0]:.0f} to {gaps[-1]:.0f}" if round(gaps[0]) != round(gaps[-1]) else f"{gaps[0]:.0f}"
+    test = both[0][1].facts.test
+    assert test is not None
+    return f"Val flatters: it lies {span} points above test for the {len(both)} models that have both. Test: {test.origin}."

@@ -1,11 +1,12 @@
 """A run of these trainers: the folder of its record, or the weights beside it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seglab.predict.model import Facts, Model
+from seglab.records import held_out
 from seglab.records.fields import at, clean, number_at
 from seglab.records.files import RunError, sha256_file
 from seglab.records.runs import Record, read_record
@@ -80,17 +81,28 @@ def run_model(run: Record, key: str = "", title: str = "", weights: Path | None 
     """Return a finished run as a model; ``more`` are fields of :class:`Model`."""
     record, weights = run.fields, weights or run.weights
     title = title or str(record["title"])
+    sha256 = str(at(record, "weights.sha256") or sha256_file(weights))
+    facts = facts_of(record, f"{record['experiment']}/{record['variant']}-seed{record['seed']}")
     return Model(
         key=key or str(record["model"]["key"]),
         title="".join(c for c in title if c.isprintable())[:100].replace("<", "‹"),  # Plotly reads tags
         label_space=str(record["label_space"]),
-        sha256=str(at(record, "weights.sha256") or sha256_file(weights)),
+        sha256=sha256,
         network=record["model"],
-        facts=facts_of(record, f"{record['experiment']}/{record['variant']}-seed{record['seed']}"),
+        facts=_with_test(facts, run.folder, sha256),
         source=RunSource(record, weights),
         measured=run.folder,
         **more,
     )
+
+
+def _with_test(facts: Facts, folder: Path, sha256: str) -> Facts:
+    """Return the facts with the test figures of these very weights, or with why there are none."""
+    try:
+        test = held_out.load(folder, sha256)
+    except RunError as error:
+        return replace(facts, no_test=str(error))
+    return replace(facts, test=test)
 
 
 def facts_of(record: Mapping[str, Any], origin: str) -> Facts:

@@ -161,7 +161,7 @@ def facts(model: Model, answer: Answer | None = None) -> str:
     parts = ["no val figure"]
     if miou is not None:
         classes = space(model.label_space).short if model.label_space in SPACES else model.label_space
-        parts = [f"val mIoU {miou * 100:.1f} % ({DATA_TITLES.get(data, data)}, {classes})"]
+        parts = [f"val mIoU {miou * 100:.1f} %, {model.facts.test_words} ({DATA_TITLES.get(data, data)}, {classes})"]
     parts.append(f"{(model.facts.parameters or 0) / 1e6:.1f} M parameters")
     if answer is not None:
         spent = answer.latency_ms

@@ -13,12 +13,14 @@ from seglab.figures.compare import STEPS, agreement_heatmap, area_bars, latency_
 from seglab.images import blend
 from seglab.labels import VOID
 from seglab.measure.agreement import distinct_answers, pairwise_agreement
+from seglab.predict.model import beside_test
 from seglab.ui import page
 from seglab.ui.asking import Settings, ask_all
 from seglab.ui.compare.downloads import downloads
 from seglab.ui.compare.panels import Result, ready
 from seglab.ui.compare.truth import truth
 from seglab.ui.photos import ShownPhoto
+from seglab.ui.results import plain
 
 # Blue to yellow by how many answers there are; grey where all agree. Readable in grey and by colour-blind readers.
 DISAGREEMENT = ((225, 225, 225), (65, 105, 170), (90, 170, 150), (250, 220, 60), (255, 250, 200), (255, 255, 255))
@@ -117,6 +119,7 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
                 "run": facts.origin,
                 "provenance": facts.provenance,
                 "val mIoU (%)": None if miou is None else miou * 100,
+                "test mIoU": f"{facts.test.miou * 100:.1f} %" if facts.test else facts.no_test,
                 "data": facts.data or "?",
                 "val split": f"{facts.split or '?'}, {'?' if facts.images is None else facts.images} images",
                 "parameters (M)": (facts.parameters or 0) / 1e6,
@@ -136,6 +139,8 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
     st.dataframe(
         pd.DataFrame(rows).set_index("model"), column_config={"val mIoU (%)": number, "parameters (M)": number}
     )
+    if said := beside_test(r.model for r in results):
+        st.caption(plain(said, 600))
     st.caption(
         "Val figures: dataset-level mIoU over the whole validation split at the last epoch, from the stored float16 "
         "weights. CamVid's val split is one clip of one street: frames are not independent."

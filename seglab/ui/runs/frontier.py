@@ -9,7 +9,7 @@ import streamlit as st
 from seglab.figures.runs import frontier_figure
 from seglab.predict import latency
 from seglab.predict.latency import Measurement
-from seglab.predict.model import Model
+from seglab.predict.model import Model, beside_test
 from seglab.predict.shelf import bundled_models
 from seglab.records import store
 from seglab.records.fields import clean
@@ -57,6 +57,8 @@ def frontier(runs: pd.DataFrame) -> None:
     _whose(found, measured_here=found is here.found)
     _chart(table, runs[runs["run"].isin(table["run"])])
     st.markdown("\n".join(f"- {line}" for line in in_words(table)))
+    if said := beside_test(bundled.values()):
+        st.caption(plain(said, 600))
     left_out = [one for one in bundled if one not in set(table["key"])]
     for key in left_out:
         reason = found.failed.get(key, "its weights are not the ones that were timed")
@@ -84,6 +86,7 @@ def timed_models(bundled: dict[str, Model], found: Measurement) -> pd.DataFrame:
         if one is None or miou is None or one.weights_sha256 != model.sha256:
             continue
         row = {"key": key, "run": model.facts.origin, "title": clean(model.title, 60), "miou": miou}
+        row |= {"test_miou": model.facts.test.miou if model.facts.test else None, "no_test": model.facts.no_test}
         row |= {"median_ms": one.median_ms, "low_ms": one.low_ms, "high_ms": one.high_ms, "engine": one.engine}
         row |= {"repeats": one.repeats, "parameters": model.facts.parameters}
         rows.append(row)
@@ -127,6 +130,10 @@ def _chart(table: pd.DataFrame, runs: pd.DataFrame) -> None:
         {
             "model": table["title"],
             "val mIoU (%)": table["miou"] * 100,
+            "test mIoU": [
+                f"{one:.1%}".replace("%", " %") if one == one and one is not None else why
+                for one, why in zip(table["test_miou"], table["no_test"], strict=True)
+            ],
             "median (ms)": table["median_ms"],
             "fastest (ms)": table["low_ms"],
             "slowest (ms)": table["high_ms"],

@@ -17,7 +17,9 @@ from seglab.evidence.runs.figures import (
 from seglab.records.runs import read_record
 
 RESULTS = Path(__file__).resolve().parents[3] / "results"
-PRINTED_ONLY = Path(__file__).resolve().parents[2] / "printed"  # an ablation as its manuscript prints it: points without seeds
+PRINTED_ONLY = (
+    Path(__file__).resolve().parents[2] / "printed"
+)  # an ablation as its manuscript prints it: points without seeds
 # Typed from the sources, as printed.
 PRINTED = [
     (
