@@ -8,6 +8,7 @@ from seglab.records.imports.mlflow import read_mlflow
 from seglab.records.imports.mmseg import read_mmseg
 from seglab.records.imports.problems import ImportProblem
 from seglab.records.imports.tensorboard import is_events, read_events, read_tensorboard
+from seglab.records.imports.tidy import read_tidy
 from seglab.records.imports.wandb import read_wandb
 
 
@@ -23,7 +24,7 @@ def read_file(data: bytes, name: str = "") -> Grid:
     if text.lstrip()[0] == "{":
         return _json(text, notes)
     grid = read_grid(text, notes)
-    for read in (read_wandb, read_mlflow, read_lightning):
+    for read in (read_wandb, read_mlflow, read_tidy, read_lightning):
         if found := read(grid):
             return found
     return read_tensorboard(grid, name) or grid

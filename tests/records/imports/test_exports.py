@@ -1,15 +1,19 @@
 """Tables and exports as people have them are read with their right values, and every reading that is not literal is told."""
 
 import json
+import random
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from seglab.evidence.runs.table import csv_bytes
 from seglab.records.imports import grid, joined
 from seglab.records.imports.table import ImportedTable, ImportProblem, Said, parse_csv, parse_files, write_import
+from seglab.records.store import RunStore
 from trainers.export_results import curves, find_runs
 from trainers.import_results import main
 
@@ -385,3 +389,40 @@ def test_what_is_exported_comes_back_to_the_last_bit(tmp_path: Path) -> None:
     again = parse_csv((tmp_path / "curves.csv").read_bytes(), SPACE)
     assert curves_of(again) == curves_of(parse_csv(lines(header, *rows).encode(), SPACE))
     assert "left out: `experiment`, `provenance`" in again.notes
+    page = parse_csv(csv_bytes(RunStore(tmp_path).curves("first")), SPACE)
+    assert page.notes[0] == "a long table: one column a metric and class"
+    assert {run: [sorted(line.items()) for line in own] for run, own in curves_of(page).items()} == {
+        run: [sorted((key, line[key]) for key in ("epoch", *page.metrics)) for line in own]
+        for run, own in curves_of(again).items()
+    }
+    assert {"miou", "iou/road", "iou/sky"} <= set(page.metrics)
+
+
+def test_no_spoilt_export_ends_in_anything_but_a_table_or_sentences() -> None:
+    draw = random.Random(0)
+    odd = [
+        b"\0",
+        b'"',
+        b"\r",
+        b"\n",
+        b",",
+        b"nan",
+        b"1e999",
+        b"\xff",
+        b"",
+        b"%",
+        b"{",
+        b"}",
+        b"[",
+        b" - ",
+        b"null",
+        b"9" * 30,
+    ]
+    for text, said, _, _ in CASES.values():
+        for _ in range(100):
+            data = bytearray(text.encode())
+            for _ in range(draw.randrange(1, 4)):
+                at = draw.randrange(len(data))
+                data[at : at + draw.randrange(4)] = draw.choice(odd)
+            with suppress(ImportProblem):
+                parse_csv(bytes(data), SPACE, **said)
