@@ -77,8 +77,11 @@ def read_grid(text: str, notes: tuple[str, ...] = ()) -> Grid:
         ImportProblem: here or while rows are read, where it is no table.
     """
     first = next(line for line in io.StringIO(text) if line.strip())
-    separator = max(_SEPARATORS, key=first.count)
+    told = first.rstrip("\r\n").removeprefix("sep=") if first.startswith("sep=") else ""  # how Excel says it
+    separator = told if told in _SEPARATORS else max(_SEPARATORS, key=first.count)
     rows = _rows(text, separator)
+    if told:
+        next(rows, None)
     header = next(rows, (0, []))[1]
     if not header:
         raise ImportProblem(["the file is empty"])

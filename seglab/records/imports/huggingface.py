@@ -33,4 +33,4 @@ def read_huggingface(state: dict[str, Any], notes: tuple[str, ...]) -> Grid:
         ),
         last=True,
     )
-    return Grid(header, rows, (*notes, f"{KIND}: `{by}` read as epoch"), KIND, "entry")
+    return Grid(header, rows, (*notes, KIND if whole else f"{KIND}: `step` read as epoch"), KIND, "entry")

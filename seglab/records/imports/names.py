@@ -139,9 +139,10 @@ def read_columns(
     seen: dict[str, str] = {}
     for name, key in zip(header, keys, strict=True):
         if key and key in seen:
-            problems.add(
-                f"the columns {quoted(seen[key])} and {quoted(name)} are the same; leave one out: --map {quoted(name)}=skip"
-            )
+            problems.add(f"the columns {quoted(seen[key])} and {quoted(name)} are the same; leave one of them out")
+            problems.unknown += [seen[key], name]
+            if name != seen[key]:
+                problems.flags += ["--map", f"{name}={SKIP}"]
         seen[key] = name
     if not metrics and not unknown:
         problems.add(f"the header has no metric; expected one such as {', '.join(METRICS)} or a class name")

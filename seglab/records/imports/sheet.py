@@ -26,7 +26,7 @@ MAX_SEED = 2**32 - 1
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"(\d{1,18})(\.0+)?", re.ASCII)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
-_SEEDED = re.compile(r"(.*?[^\W_])[\s_./-]*(?:seed|s)[\s_=-]?(\d{1,10})", re.ASCII | re.IGNORECASE)
+_SEEDED = re.compile(r"(.*?[^\W_])[\s_./-]*seed[\s_=-]?(\d{1,10})", re.ASCII | re.IGNORECASE)
 _FORMULA = ("=", "+", "-", "@")
 
 

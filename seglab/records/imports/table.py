@@ -158,6 +158,9 @@ def _unit(sheet: Sheet, metrics: Sequence[int], notes: list[str]) -> Unit:
     problems = Problems(word=sheet.word)
     overall = [i for i in of if "/" not in sheet.keys[i]]
     low = [i for i in (overall if top > _SURELY_PERCENT else of) if of[i] <= _SURELY_PERCENT]
+    classes = [i for i in of if sheet.keys[i].startswith("iou/")]
+    if overall and len(classes) > 1 and all(of[i] <= 1 for i in classes):  # one may be rare, all of them are fractions
+        low += [i for i in classes if i not in low]
     if low and (top > 1 or not sheet.percent):
         named = [*low[:3], *sorted(of.keys() - set(low), key=lambda i: -of[i])[:1]]
         largest = ", ".join(f"of {sheet.names[i]} {of[i]:g} (line {sheet.line[tops[i]]})" for i in named)

@@ -58,10 +58,11 @@ def read_events(data: bytes) -> Grid:
     def figures() -> Iterator[Figure]:
         for number, event in enumerate(EventFileLoader(str(path)).Load(), 1):
             for value in event.summary.value:
-                if value.HasField("tensor") and value.metadata.plugin_data.plugin_name == "scalars":
-                    scalar = make_ndarray(value.tensor)
-                    if scalar.size == 1 and not math.isnan(float(scalar.item())):
-                        yield number, "", str(event.step), value.tag, repr(float(scalar.item()))
+                is_scalar = value.metadata.plugin_data.plugin_name == "scalars"
+                if is_scalar and value.HasField("tensor") and not value.tensor.tensor_shape.dim:  # a shape allocates
+                    scalar = float(make_ndarray(value.tensor).item())
+                    if not math.isnan(scalar):
+                        yield number, "", str(event.step), value.tag, repr(scalar)
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.out.tfevents.0"

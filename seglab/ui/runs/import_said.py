@@ -14,6 +14,7 @@ from seglab.ui.results import plain
 
 _COLUMNS_ASKED = 30
 _CURVES = 8
+_NOTES = 30
 
 
 def ask(problem: ImportProblem, space: str, file: str) -> Said:
@@ -53,7 +54,7 @@ def _meaning(name: str) -> str:
 def show_reading(table: ImportedTable, files: Sequence[str], name: str, said: Said, unit: str) -> None:
     """Show how a file was read where that is not literal, its first curves, and the command line that repeats it."""
     if table.notes:
-        st.markdown("\n".join(["How the file was read:", *(f"- {plain(note, 300)}" for note in table.notes)]))
+        st.markdown("\n".join(["How the file was read:", *(f"- {plain(note, 300)}" for note in table.notes[:_NOTES])]))
     key = "miou" if "miou" in table.metrics else table.metrics[0]
     at = table.metrics.index(key)
     curves: dict[str, Any] = {

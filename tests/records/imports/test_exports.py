@@ -82,6 +82,12 @@ CASES: dict[str, tuple[str, dict[str, Any], Curves, list[str]]] = {
         [UNEVEN_NOTE],
     ),
     "decimal comma": (SEMICOLON, {}, ABC, ["`;` separates, so `,` is the decimal sign"]),
+    "excel's own line": (
+        "sep=;\n" + SEMICOLON,
+        {},
+        ABC,
+        ["`;` separates, so `,` is the decimal sign"],
+    ),
     "tab and comma": (SEMICOLON.replace(";", "\t"), {}, ABC, ["a tab separates, so `,` is the decimal sign"]),
     "quoted commas": (
         lines("variant,seed,epoch,mIoU", 'A,1,1,"0,512"'),
@@ -203,7 +209,7 @@ CASES: dict[str, tuple[str, dict[str, Any], Curves, list[str]]] = {
             ]
         },
         [
-            "a Hugging Face trainer's state: `epoch` read as epoch",
+            "a Hugging Face trainer's state",
             "`learning_rate` read as lr",
             "`eval_mean_iou` read as mIoU",
             "`loss` read as train_loss",
@@ -299,6 +305,11 @@ def test_the_name_of_one_runs_log_may_tell_variant_and_seed() -> None:
     assert "variant unet and seed 7 read from the file's name" in read.notes
 
 
+def test_an_s_and_a_number_are_no_seed() -> None:
+    with pytest.raises(ImportProblem, match="lacks the column seed"):
+        parse_csv(WANDB.replace("A-seed1", "deeplab-s16").encode(), SPACE)
+
+
 def test_event_files_are_read(tmp_path: Path) -> None:
     writers = pytest.importorskip("tensorboard.summary.writer.event_file_writer")
     event_pb2 = pytest.importorskip("tensorboard.compat.proto.event_pb2")
@@ -307,6 +318,12 @@ def test_event_files_are_read(tmp_path: Path) -> None:
     for step, value in ((1, 0.5), (2, 0.75)):
         summary = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="val/mIoU", simple_value=value)])
         writer.add_event(event_pb2.Event(step=step, summary=summary))
+    bomb = summary_pb2.Summary(value=[summary_pb2.Summary.Value(tag="val/mIoU")])
+    bomb.value[0].metadata.plugin_data.plugin_name = "scalars"
+    bomb.value[0].tensor.dtype = 1
+    bomb.value[0].tensor.float_val.append(0.5)
+    bomb.value[0].tensor.tensor_shape.dim.add().size = 2**40
+    writer.add_event(event_pb2.Event(step=3, summary=bomb))
     writer.close()
     (file,) = tmp_path.iterdir()
     read = parse_csv(file.read_bytes(), SPACE, name=file.name, **MINE)
@@ -350,6 +367,8 @@ def test_the_command_that_a_refusal_prints_works(
         (MLFLOW.replace("0.52", "much"), {"seed": 1}, "line 3: column val_miou: expected a number"),
         (WANDB.replace("B-seed1", "B"), {}, "the run 'B' does not tell its seed"),
         (lines("variant,seed,epoch,mIoU", "A,1,0,30", "A,1,1,0.41", "A,1,2,45"), {}, "line 3: mixed units"),
+        (lines("variant,seed,epoch,mIoU,sky,road", "A,1,1,71,0.9,0.95"), {}, "mixed units"),
+        (lines("variant,seed,epoch,val_miou,test_miou", "A,1,1,71,70"), {}, "are the same; leave one of them out"),
         ("{" * 100_000, MINE, "line 1: the text is not JSON"),
         ('{"log_history": [1]}', MINE, "log_history as a list of objects"),
         ('{"log_history": [{"epoch": "x", "step": "9z", "eval_mean_iou": "0.5"}]}', MINE, "the header has no metric"),
