@@ -128,6 +128,9 @@ def read_columns(
     out = [name for _, name in left if name and (lenient or spelt(name) in _LEFT_OUT)]
     if out:
         notes.append(f"left out: {listed([f'`{name}`' for name in out], 8)}")
+    for number, _ in (one for one in left if not one[1] and _is_idle(first, one[0] - 1)):
+        notes.append(f"left out: column {number}, which has no name")
+    left = [one for one in left if one[1] or not _is_idle(first, one[0] - 1)]
     metrics = {*keys} - {*KEYS, *PLAIN, ""}
     problems.unknown += out
     unknown = [(number, name) for number, name in left if name not in out]
@@ -136,6 +139,9 @@ def read_columns(
     for key in KEYS:
         if key not in keys and key not in given:
             _missing(key, problems)
+    if "epoch" not in keys:
+        number = next((n for n, name in unknown if name and _is_number(first, n - 1)), 0)
+        _suggest(header[number - 1] if number else "COLUMN", problems)
     seen: dict[str, str] = {}
     for name, key in zip(header, keys, strict=True):
         if key and key in seen:
@@ -235,6 +241,19 @@ def _unknown(number: int, name: str, classes: Collection[str], metrics: bool, pr
     problems.unknown.append(name)
     first = not metrics and not any(flag.endswith("=mIoU") for flag in problems.flags)
     problems.flags += ["--map", f"{name}={known[close[0]] if close else 'mIoU' if first else SKIP}"]
+
+
+def _is_idle(first: Sequence[str], at: int) -> bool:
+    """Return whether a column without a name is a table's index, or empty as at the end of a spreadsheet's rows."""
+    cell = first[at].strip() if at < len(first) else ""
+    return not cell or (at == 0 and cell in ("0", "1"))
+
+
+def _suggest(name: str, problems: Problems) -> None:
+    """Suggest a column as the epoch, and no other meaning for it."""
+    pairs = list(zip(problems.flags[::2], problems.flags[1::2], strict=True))
+    kept = [pair for pair in pairs if not pair[1].startswith(f"{name}=")]
+    problems.flags = [word for pair in [*kept, ("--map", f"{name}=epoch")] for word in pair]
 
 
 def _missing(key: str, problems: Problems) -> None:

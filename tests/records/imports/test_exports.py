@@ -88,6 +88,12 @@ CASES: dict[str, tuple[str, dict[str, Any], Curves, list[str]]] = {
         ABC,
         ["`;` separates, so `,` is the decimal sign"],
     ),
+    "an index and an empty column": (
+        lines(",variant,seed,epoch,mIoU,", "0,A,1,1,0.5,", "1,A,1,2,0.6,"),
+        {},
+        {("A", 1): miou((1, 0.5), (2, 0.6))},
+        ["left out: column 1, which has no name", "left out: column 6, which has no name"],
+    ),
     "tab and comma": (SEMICOLON.replace(";", "\t"), {}, ABC, ["a tab separates, so `,` is the decimal sign"]),
     "quoted commas": (
         lines("variant,seed,epoch,mIoU", 'A,1,1,"0,512"'),
@@ -348,6 +354,12 @@ def test_the_command_that_a_refusal_prints_works(
     assert not Path("r").exists()
     assert main([*words[3:], "--results", "r"]) == 0
     assert len(find_runs([Path("r")])) == 1
+
+
+def test_a_column_that_may_be_the_epoch_is_suggested() -> None:
+    with pytest.raises(ImportProblem) as caught:
+        parse_csv(lines("variant,seed,time step,mIoU", "A,1,10,0.5").encode(), SPACE)
+    assert caught.value.flags == ("--map", "time step=epoch")
 
 
 @pytest.mark.parametrize(

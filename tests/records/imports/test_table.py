@@ -253,7 +253,7 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "misspelt class": (b"variant,seed,epoch,trafic light\na,1,1,0.5\n", "did you mean traffic light?"),
     "far from any": (b"variant,seed,epoch,zzzzzz\na,1,1,0.5\n", "'zzzzzz', is not known; expected mIoU"),
     "odd class metric": (b"variant,seed,epoch,recall/road\na,1,1,0.5\n", "'recall/road', is not known"),
-    "unnamed column": (b",variant,seed,epoch,mIoU\n0,a,1,1,0.5\n", "column 1 has no name"),
+    "unnamed column": (b",variant,seed,epoch,mIoU\nx,a,1,1,0.5\n", "column 1 has no name"),
     "same column twice": (b"variant,seed,epoch,mIoU,miou\na,1,1,0.5,0.5\n", "'mIoU' and 'miou' are the same"),
     "two names of one metric": (
         b"variant,seed,epoch,boundary_f1,boundary_f1_mean\na,1,1,0.5,0.5\n",
