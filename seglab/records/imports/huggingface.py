@@ -21,7 +21,7 @@ def read_huggingface(state: dict[str, Any], notes: tuple[str, ...]) -> Grid:
         raise ImportProblem(["expected log_history as a list of objects"])
     found = [cells(entry) for entry in history]
     evaluated = [entry for entry in found if any(name.startswith("eval_") for name in entry)]
-    whole = all(float(entry.get("epoch", "0.5")).is_integer() for entry in evaluated)
+    whole = all(float(entry.get("epoch", "nan")).is_integer() for entry in evaluated)
     by = "epoch" if whole else "step"
     header, rows = joined(
         (

@@ -6,8 +6,8 @@ from typing import Any
 
 from seglab.records.imports.problems import ImportProblem
 
-_NUMBER = re.compile(r"-?\d{1,400}(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII)
-_PLAIN: dict[str, Any] = {"parse_float": str, "parse_int": str, "parse_constant": lambda _: ""}
+_NUMBER = re.compile(r"nan|-?infinity|-?\d{1,400}(\.\d*)?([eE][+-]?\d{1,4})?", re.ASCII)
+_PLAIN: dict[str, Any] = {"parse_float": str, "parse_int": str, "parse_constant": str.lower}
 
 
 def parse(text: str, line: int | None = None) -> Any:

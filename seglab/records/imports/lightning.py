@@ -26,7 +26,7 @@ def read_lightning(grid: Grid) -> Grid | None:
             epoch = cells[at].strip() if at < len(cells) and cells[at].strip() else epoch
             for i, (name, cell) in enumerate(zip(grid.header, cells, strict=False)):
                 if i not in out:
-                    yield line, "", epoch, name, "" if cell.strip().lower() == "nan" else cell.strip()
+                    yield line, "", epoch, name, cell.strip()
 
     header, rows = joined(figures(), last=True)
     note = f"{kind}: the rows of one {by} are one, the last figure of each column counts"

@@ -45,6 +45,7 @@ _KEY_SYNONYMS = {
 }
 _LEFT_OUT = ("experiment", "provenance", "timestamp", "wall time", "walltime", "time", "date", "global step", "step")
 _STAGES = ("val", "valid", "validation", "eval", "test")
+_LOSSES = tuple(f"{stage} loss" for stage in _STAGES)
 _PER_CLASS = ("iou", "boundary_f1", "trimap_iou")
 _SIGN = re.compile(r"\s*[(\[]?\s*%\s*[)\]]?$|\s+\(?percent\)?$", re.IGNORECASE)
 
@@ -125,7 +126,7 @@ def read_columns(
         if not key and name not in mapping:
             left.append((number, name))
     left = _find_keys(header, first, keys, left, given, notes)
-    out = [name for _, name in left if name and (lenient or spelt(name) in _LEFT_OUT)]
+    out = [name for _, name in left if name and (lenient or spelt(name) in (*_LEFT_OUT, *_LOSSES))]
     if out:
         notes.append(f"left out: {listed([f'`{name}`' for name in out], 8)}")
     for number, _ in (one for one in left if not one[1] and _is_idle(first, one[0] - 1)):
@@ -233,13 +234,14 @@ def _unknown(number: int, name: str, classes: Collection[str], metrics: bool, pr
         problems.add(f"column {number} has no name; name it or leave it out")
         return
     known = {one.lower(): one for one in (*KEYS, *METRICS, *PLAIN, *sorted(classes))}
-    close = difflib.get_close_matches(name.lower()[:80], known, 1)
+    of_training = spelt(name).startswith("train ")  # none of these is a score of validation
+    close = [] if of_training else difflib.get_close_matches(name.lower()[:80], known, 1)
     hint = (
         f"did you mean {known[close[0]]}?" if close else f"expected {', '.join(METRICS)} or a class of the label space"
     )
     problems.add(f"column {number}, {quoted(name)}, is not known; {hint}")
     problems.unknown.append(name)
-    first = not metrics and not any(flag.endswith("=mIoU") for flag in problems.flags)
+    first = not of_training and not metrics and not any(flag.endswith("=mIoU") for flag in problems.flags)
     problems.flags += ["--map", f"{name}={known[close[0]] if close else 'mIoU' if first else SKIP}"]
 
 

@@ -82,6 +82,7 @@ class _Cells:
     problems: Problems
     comma: int = 0  # the first line with a decimal comma
     point: int = 0
+    nan: int = 0
     percent: str = ""
 
     def whole(self, cell: str, name: str, most: int, line: int) -> int:
@@ -94,6 +95,9 @@ class _Cells:
     def value(self, cell: str, name: str, plain: bool, line: int) -> float:
         """Return a cell's number; NaN where it is empty, and with a problem where it is none."""
         if not cell:
+            return math.nan
+        if cell.lower() == "nan":
+            self.nan = self.nan or line
             return math.nan
         bare = cell.removesuffix("%").rstrip() if not plain else cell
         if bare != cell:
@@ -219,6 +223,8 @@ def _read(grid: Grid, columns: Columns, said: Said, problems: Problems) -> Sheet
         notes.insert(0, f"{separated}, so `,` is the decimal sign" if separated else "`,` is the decimal sign")
     if example:
         notes.append(f"variant and seed read from the run's name, such as `{example}`")
+    if cell.nan:
+        notes.append(f"`NaN` read as a figure that does not count, first in {problems.word} {cell.nan}")
     if dropped:
         notes.append(f"{dropped} {problems.word if dropped == 1 else 'rows'} without a score left out")
     percent = cell.percent or (f"the column {columns.percent} says so" if columns.percent else "")

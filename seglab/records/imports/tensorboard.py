@@ -1,6 +1,5 @@
 """TensorBoard: the CSV of one scalar (`Wall time, Step, Value`), and event files where its package is installed."""
 
-import math
 import re
 import tempfile
 from collections.abc import Iterator
@@ -60,9 +59,7 @@ def read_events(data: bytes) -> Grid:
             for value in event.summary.value:
                 is_scalar = value.metadata.plugin_data.plugin_name == "scalars"
                 if is_scalar and value.HasField("tensor") and not value.tensor.tensor_shape.dim:  # a shape allocates
-                    scalar = float(make_ndarray(value.tensor).item())
-                    if not math.isnan(scalar):
-                        yield number, "", str(event.step), value.tag, repr(scalar)
+                    yield number, "", str(event.step), value.tag, repr(float(make_ndarray(value.tensor).item()))
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "events.out.tfevents.0"

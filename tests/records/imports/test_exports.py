@@ -94,6 +94,12 @@ CASES: dict[str, tuple[str, dict[str, Any], Curves, list[str]]] = {
         {("A", 1): miou((1, 0.5), (2, 0.6))},
         ["left out: column 1, which has no name", "left out: column 6, which has no name"],
     ),
+    "nan": (
+        lines("variant,seed,epoch,mIoU,road", "A,1,1,0.5,NaN", "A,1,2,0.6,0.9"),
+        {},
+        {("A", 1): [{"epoch": 1, "miou": 0.5, "iou/road": None}, {"epoch": 2, "miou": 0.6, "iou/road": 0.9}]},
+        ["`NaN` read as a figure that does not count, first in line 2"],
+    ),
     "tab and comma": (SEMICOLON.replace(";", "\t"), {}, ABC, ["a tab separates, so `,` is the decimal sign"]),
     "quoted commas": (
         lines("variant,seed,epoch,mIoU", 'A,1,1,"0,512"'),
@@ -281,8 +287,12 @@ def test_a_synonym_of_a_key_is_taken_where_no_column_has_its_name(variant: str, 
 
 
 def test_figures_of_training_are_not_taken_for_those_of_validation() -> None:
-    with pytest.raises(ImportProblem, match="'train_miou', is not known"):
+    with pytest.raises(ImportProblem, match="'train_miou', is not known") as caught:
         parse_csv(lines("variant,seed,epoch,mIoU,train_miou", "A,1,1,0.5,0.9").encode(), SPACE)
+    assert caught.value.flags == ("--map", "train_miou=skip")
+    read = parse_csv(lines("variant,seed,epoch,loss,val_loss,mIoU", "A,1,1,0.7,0.9,0.5").encode(), SPACE)
+    assert curves_of(read) == {("A", 1): [{"epoch": 1, "train_loss": 0.7, "miou": 0.5}]}
+    assert read.notes == ("`loss` read as train_loss", "left out: `val_loss`")
 
 
 def test_several_files_are_one_experiment() -> None:
@@ -386,6 +396,7 @@ def test_a_column_that_may_be_the_epoch_is_suggested() -> None:
         ('{"log_history": [{"epoch": "x", "step": "9z", "eval_mean_iou": "0.5"}]}', MINE, "the header has no metric"),
         ('{"step": 1, "mIoU": 0.5}\n[1]\n', MINE, "line 2: expected a JSON object a line"),
         ('{"step": 1, "mIoU": 0.5}\n{"step"\n', MINE, "line 2: the text is not JSON"),
+        ('{"step": 1, "mIoU": Infinity}\n', MINE, "line 1: column mIoU: expected a number"),
         ('{"step": 1.5, "mIoU": 0.5}\n', MINE, "line 1: expected epoch as a whole number"),
     ],
 )

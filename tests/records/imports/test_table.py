@@ -272,7 +272,6 @@ REFUSED: dict[str, tuple[bytes, str]] = {
     "percent sign among fractions": (table("a,1,1,71%,0.9"), "mixed units"),
     "only a percent sign": (table("a,1,1,%,0.9"), "got '%'"),
     "word": (table("a,1,1,good,0.5"), "line 2: column mIoU: expected a number, or an empty cell"),
-    "nan": (table("a,1,1,NaN,0.5"), "got 'NaN'"),
     "infinity": (table("a,1,1,inf,0.5"), "got 'inf'"),
     "overflow": (table("a,1,1,1e999,0.5"), "column mIoU: expected 0 to 1, or 0 to 100 in percent, got '1e999'"),
     "loss overflow": (b"variant,seed,epoch,mIoU,train_loss\na,1,1,0.5,1e999\n", "train_loss: expected a finite number"),
