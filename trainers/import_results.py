@@ -1,6 +1,9 @@
-"""Import your own results from a CSV file: `variant, seed, epoch`, then one column per metric or class.
+"""Import your own results: a table `variant, seed, epoch` and one column per metric or class, or what a tracker exports.
+
+Delimited text, exports of W&B, TensorBoard, MLflow and Lightning, MMSegmentation's scalars.json, trainer_state.json.
 
 python -m trainers.import_results FILE.csv --experiment NAME [--label-space KEY] [--title TITLE] [--unit percent]
+python -m trainers.import_results FILE.csv --experiment NAME --variant mine --seed 1 --map Value=mIoU
 """
 
 import sys
@@ -11,7 +14,8 @@ from typer import Argument, Option
 
 from seglab.cli import among, single
 from seglab.labels import SPACES
-from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, parse_csv, write_import
+from seglab.records.imports.command import command
+from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, Said, parse_files, write_import
 from seglab.records.store import RESULTS
 from trainers.training.options import Results
 
@@ -31,9 +35,28 @@ def describe(table: ImportedTable) -> str:
     return "\n".join(lines)
 
 
+def mapping(pairs: list[str]) -> dict[str, str]:
+    """Return what `--map column=meaning` says; a column's name may hold =.
+
+    Raises:
+        ValueError: where a pair has no =.
+    """
+    if wrong := [pair for pair in pairs if not pair.rpartition("=")[0]]:
+        raise ValueError(f"expected --map column=meaning, got {wrong[0]!r}")
+    return {name: meaning.strip() for name, _, meaning in (pair.rpartition("=") for pair in pairs)}
+
+
+def _read(file: Path) -> bytes:
+    with open(file, "rb") as opened:
+        return opened.read(MAX_BYTES + 1)
+
+
 def import_results_command(
-    file: Annotated[
-        Path, Argument(metavar="FILE.csv", help=f"One row a run and epoch, at most {MAX_BYTES // 2**20} MiB.")
+    files: Annotated[
+        list[Path],
+        Argument(
+            metavar="FILE", help=f"Of one experiment, at most {MAX_BYTES // 2**20} MiB each: a table or an export."
+        ),
     ],
     experiment: Annotated[str, Option(metavar="NAME", help="Name of the new experiment's folder.")],
     label_space: Annotated[
@@ -43,19 +66,29 @@ def import_results_command(
     unit: Annotated[
         str | None, Option(help="Of the metrics; told from the file by default.", **among(("fraction", "percent")))
     ] = None,
+    map_: Annotated[
+        list[str] | None,
+        Option("--map", metavar="COLUMN=MEANING", help="What a column is: seed, mIoU, a class, skip; repeatable."),
+    ] = None,
+    variant: Annotated[str, Option(metavar="NAME", help="Of a file that names none.")] = "",
+    seed: Annotated[int | None, Option(metavar="N", help="Of a file that names none.")] = None,
     results: Results = RESULTS,
 ) -> int:
     """Do what the command line asks; returns the exit code."""
+    said = Said(label_space, mapping(map_ or []), variant, seed)
     try:
-        with open(file, "rb") as opened:
-            data = opened.read(MAX_BYTES + 1)
-        table = parse_csv(data, label_space, unit=cast(Any, unit), name=file.name)
+        table = parse_files([(file.name, _read(file)) for file in files], said, cast(Any, unit))
+        print(*table.notes, sep="\n", end="\n" * bool(table.notes))
         folders = write_import(table, experiment, results, title)
     except ImportProblem as error:
         print(*error.problems, sep="\n", file=sys.stderr)
+        if error.flags:
+            again = command([*map(str, files)], experiment, said, unit or "", error.flags)
+            print(f"with what the file does not say: {again}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:  # a path with a NUL byte is a ValueError
-        print(f"{file}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
+        named = getattr(error, "filename", None) or files[0]
+        print(f"{named}: {getattr(error, 'strerror', None) or error}", file=sys.stderr)
         return 1
     print(f"imported into {folders[0].parent}\n{describe(table)}")
     return 0

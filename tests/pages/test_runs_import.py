@@ -42,7 +42,7 @@ def test_a_file_is_shown_before_it_is_written_then_found_in_the_table(open_in: O
     run(page)
     assert "Imported 4 runs as the experiment **my-results-2**" in said(page)
     assert len(list((own_store / "my-results-2").glob("*/run.json"))) == 4
-    assert page.file_uploader(key="import-1").value is None, "the uploader is empty again"
+    assert page.file_uploader(key="import-1").value == [], "the uploader is empty again"
     page.button(key="show-import").click()
     assert {one.split("/")[0] for one in listed(run(page))} == {"my-results-2"}
     assert len(listed(page)) == 4
@@ -88,7 +88,7 @@ def test_a_name_that_cannot_be_a_new_folder_is_refused(open_in: OpenPage, own_st
     run(page)
     assert "Nothing was imported" in said(page)
     assert {path.name for path in own_store.iterdir()} <= {ABLATION, ".index"}
-    assert page.file_uploader(key="import-0").value is not None, "the file stays for another try"
+    assert page.file_uploader(key="import-0").value, "the file stays for another try"
 
 
 def test_an_import_can_be_removed_again_and_only_an_import(open_in: OpenPage, own_store: Path) -> None:
@@ -125,3 +125,39 @@ def test_a_run_that_was_chosen_and_removed_leaves_the_page_whole(open_in: OpenPa
     run(page)
     assert not page.subheader
     assert page.selectbox(key="run").value is None
+
+
+def test_what_a_file_does_not_say_is_asked_and_the_command_line_is_shown(open_in: OpenPage, own_store: Path) -> None:
+    page = upload(open_in(own_store, tab="Import and export"), b"Wall time,Step,Value\n1.5,0,0.41\n2.5,1,0.52\n")
+    page.selectbox(key="import-space").set_value("camvid-11")
+    run(page)
+    assert "the header lacks the column variant" in said(page)
+    assert "--seed 0 --map Value=mIoU" in page.code[-1].value
+    (variant,) = [one for one in page.text_input if one.label == "Variant"]
+    variant.set_value("mine")
+    (seed,) = [one for one in page.number_input if one.label == "Seed"]
+    seed.set_value(3)
+    (column,) = [one for one in page.selectbox if one.label == "Column Value"]
+    column.set_value("mIoU")
+    run(page)
+    assert not page.error
+    assert "`Value` read as mIoU, as you say" in said(page).replace("\\", "")
+    assert page.code[-1].value == (
+        "python -m trainers.import_results 'My results (2).csv' --experiment my-results-2 --label-space camvid-11 "
+        "--variant mine --seed 3 --map Value=mIoU"
+    )
+    assert not (own_store / "my-results-2").exists()
+    page.button(key="import-write").click()
+    run(page)
+    (curve,) = (own_store / "my-results-2").glob("*/epochs.jsonl")
+    assert curve.read_text() == '{"epoch": 0, "miou": 0.41}\n{"epoch": 1, "miou": 0.52}\n'
+
+
+def test_several_files_are_one_experiment(open_in: OpenPage, own_store: Path) -> None:
+    page = open_in(own_store, tab="Import and export")
+    page.selectbox(key="import-space").set_value("camvid-11")
+    uploader = page.file_uploader(key="import-0")
+    for name in ("A", "B"):
+        uploader.upload(f"run-{name}-seed1-tag-road_iou.csv", b"Wall time,Step,Value\n1.5,2,0.4\n")
+    run(page)
+    assert "2 runs** of 2 variants" in said(page)

@@ -26,6 +26,7 @@ def test_the_command_prints_what_it_imported(file: Path, tmp_path: Path, capsys:
     assert main([*arguments, "--title", "Mine"]) == 0
     out = capsys.readouterr().out.splitlines()
     assert out == [
+        "percent: road 95 > 1 in line 2",
         f"imported into {store / 'mine'}",
         "3 runs, 3 rows, epochs 10 to 10, 2 columns, label space camvid-11, figures read as percent",
         "  a-ce (A: CE): seeds 1, 2",

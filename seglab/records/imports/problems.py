@@ -8,9 +8,16 @@ _LINES_SHOWN = 5
 
 
 class ImportProblem(ValueError):  # noqa: N818  (a problem of the file, not an error of ours)
-    """A table that cannot be imported; ``problems`` says why, one sentence each, at most :data:`SHOWN` and the rest counted."""
+    """A table that cannot be imported; ``problems`` says why, one sentence each, at most :data:`SHOWN` and the rest counted.
 
-    def __init__(self, problems: Sequence[str], more: int = 0) -> None:
+    ``flags`` are options of the command line that would answer what the file leaves open, ``unknown`` its columns that
+    are not understood.
+    """
+
+    def __init__(
+        self, problems: Sequence[str], more: int = 0, flags: Sequence[str] = (), unknown: Sequence[str] = ()
+    ) -> None:
+        self.flags, self.unknown = tuple(flags), tuple(unknown)
         self.problems = [*problems, *([f"and {more} more"] if more else [])]
         super().__init__("\n".join(self.problems))
 
@@ -21,6 +28,9 @@ class Problems:
 
     found: dict[str, list[int]] = field(default_factory=dict)
     more: int = 0
+    flags: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    word: str = "line"
 
     def add(self, sentence: str, line: int | None = None) -> None:
         """Add a sentence, and the line it is about."""
@@ -38,13 +48,14 @@ class Problems:
             ImportProblem: with each sentence and its lines.
         """
         if self.found:
-            raise ImportProblem([_at(lines) + sentence for sentence, lines in self.found.items()], self.more)
+            told = [self._at(lines) + sentence for sentence, lines in self.found.items()]
+            raise ImportProblem(told, self.more, self.flags, self.unknown)
 
-
-def _at(lines: Sequence[int]) -> str:
-    if not lines:
-        return ""
-    return ("line " if len(lines) == 1 else "lines ") + listed(lines, _LINES_SHOWN) + ": "
+    def _at(self, lines: Sequence[int]) -> str:
+        if not lines:
+            return ""
+        plural = {"line": "lines", "entry": "entries", "event": "events"}[self.word]
+        return (self.word if len(lines) == 1 else plural) + " " + listed(lines, _LINES_SHOWN) + ": "
 
 
 def listed(items: Sequence[object], shown: int = 10, total: int | None = None) -> str:

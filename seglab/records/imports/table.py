@@ -10,11 +10,9 @@ import re
 import secrets
 import shutil
 import unicodedata
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -22,13 +20,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.records.files import RunError, check_name, write_atomic
+from seglab.records.imports.combine import combined
 from seglab.records.imports.problems import ImportProblem, Problems, listed, quoted
-from seglab.records.imports.sheet import MAX_BYTES, PLAIN, Sheet, read_sheet
+from seglab.records.imports.sheet import MAX_BYTES, PLAIN, Said, Sheet, read_sheet
 from seglab.records.runs import SCHEMA_VERSION
 from seglab.records.store import RESULTS
 from seglab.records.writer import RunWriter
 
-__all__ = ["MAX_BYTES", "ImportProblem", "ImportedRun", "ImportedTable", "Unit", "parse_csv", "write_import"]
+__all__ = [
+    "MAX_BYTES",
+    "ImportProblem",
+    "ImportedRun",
+    "ImportedTable",
+    "Said",
+    "Unit",
+    "parse_csv",
+    "parse_files",
+    "write_import",
+]
 
 Unit = Literal["fraction", "percent"]
 MAX_RUNS = 10_000
@@ -65,6 +74,7 @@ class ImportedTable:
     rows: int
     sha256: str
     name: str
+    notes: tuple[str, ...] = ()  # how the file was read where that is not literal
 
     def lines(self, run: ImportedRun) -> Iterator[dict[str, Any]]:
         """Yield a run's epochs as records hold them."""
@@ -74,56 +84,103 @@ class ImportedTable:
 
 
 def parse_csv(
-    data: bytes, label_space: str | None = None, *, unit: Unit | None = None, name: str = ""
+    data: bytes,
+    label_space: str | None = None,
+    *,
+    unit: Unit | None = None,
+    name: str = "",
+    mapping: Mapping[str, str] | None = None,
+    variant: str = "",
+    seed: int | None = None,
 ) -> ImportedTable:
-    """Return the runs in a CSV file with the columns ``variant, seed, epoch`` and one per metric or class.
+    """Return the runs in a table with the columns ``variant, seed, epoch`` and one per metric or class, or in an export.
 
     Args:
         data: the file's bytes.
         label_space: key of the label space; needed where the class columns do not tell it.
         unit: of the metrics; told from the whole file where it is not given.
         name: of the file, kept in the records.
+        mapping: name of a column to what it is, such as ``{"Value": "mIoU"}``; ``skip`` leaves it out.
+        variant: of a file that names none.
+        seed: of a file that names none.
 
     Raises:
         ImportProblem: with one sentence per problem, each naming its lines.
     """
+    return parse_files([(name, data)], Said(label_space, mapping or {}, variant, seed), unit)
+
+
+def parse_files(files: Sequence[tuple[str, bytes]], said: Said, unit: Unit | None = None) -> ImportedTable:
+    """Return the runs in several files, name and bytes each, as one table; see :func:`parse_csv`.
+
+    Raises:
+        ImportProblem: with one sentence per problem, which names the file where there are several.
+    """
     if unit is not None and unit not in get_args(Unit):
         raise ImportProblem([f"expected the unit fraction or percent, got {unit!r}"])
-    sheet = read_sheet(data, label_space)
+    if len(files) > 1 and sum(len(data) for _, data in files) > 4 * MAX_BYTES:
+        raise ImportProblem([f"the files are larger than {4 * MAX_BYTES // 2**20} MiB; import them in parts"])
+    sheets = []
+    for name, data in files:
+        last = _file_name(name)
+        try:
+            sheets.append(read_sheet(data, said, last))
+        except ImportProblem as problem:
+            if len(files) == 1:
+                raise
+            told = [f"{last}: {one}" for one in problem.problems]
+            raise ImportProblem(told, 0, problem.flags, problem.unknown) from None
+    sheet = sheets[0] if len(sheets) == 1 else combined(sheets)
     metrics = [i for i, key in enumerate(sheet.keys) if key not in PLAIN]
-    found = unit or _unit(sheet, metrics)
+    notes = list(sheet.notes)
+    found = unit or _unit(sheet, metrics, notes)
     values = sheet.values.copy()
     if found == "percent":
         values[:, metrics] = np.round(values[:, metrics] / 100, 10)
     else:
         _check_fractions(sheet, metrics)
     runs = _runs(sheet, values)
-    digest = hashlib.sha256(data).hexdigest()
-    return ImportedTable(sheet.label_space, found, sheet.keys, runs, len(sheet.line), digest, _file_name(name))
+    if len({run.epochs for run in runs}) > 1:
+        notes.append("runs have different epochs: a seed counts at the epochs it has")
+    digest = hashlib.sha256(b"".join(data for _, data in files)).hexdigest()
+    named = listed([_file_name(name) for name, _ in files], 3)
+    return ImportedTable(sheet.label_space, found, sheet.keys, runs, len(sheet.line), digest, named, tuple(notes))
 
 
-def _unit(sheet: Sheet, metrics: Sequence[int]) -> Unit:
-    """Tell fractions from percent for the whole file; zeros are the same in both."""
+def _unit(sheet: Sheet, metrics: Sequence[int], notes: list[str]) -> Unit:
+    """Tell fractions from percent for the whole file; zeros are the same in both, and a rare class may be below 1 %."""
     values = np.where(np.isnan(sheet.values), 0, sheet.values)
-    rows = {i: int(values[:, i].argmax()) for i in metrics if values[:, i].any()}
-    tops = {i: float(values[row, i]) for i, row in rows.items()}
-    if all(top <= 1 for top in tops.values()):
+    tops = {i: int(values[:, i].argmax()) for i in metrics if values[:, i].any()}
+    of = {i: float(values[row, i]) for i, row in tops.items()}
+    top = max(of.values(), default=0.0)
+    if top <= 1 and not sheet.percent:
         return "fraction"
-    problems = Problems()
-    low = [i for i in tops if tops[i] <= _SURELY_PERCENT]
-    if low:
-        named = [*low[:3], *sorted(tops.keys() - set(low), key=lambda i: -tops[i])[:1]]
-        largest = ", ".join(f"of {sheet.names[i]} {tops[i]:g} (line {sheet.line[rows[i]]})" for i in named)
+    problems = Problems(word=sheet.word)
+    overall = [i for i in of if "/" not in sheet.keys[i]]
+    low = [i for i in (overall if top > _SURELY_PERCENT else of) if of[i] <= _SURELY_PERCENT]
+    classes = [i for i in of if sheet.keys[i].startswith("iou/")]
+    if overall and len(classes) > 1 and all(of[i] <= 1 for i in classes):  # one may be rare, all of them are fractions
+        low += [i for i in classes if i not in low]
+    if low and (top > 1 or not sheet.percent):
+        named = [*low[:3], *sorted(of.keys() - set(low), key=lambda i: -of[i])[:1]]
+        largest = ", ".join(f"of {sheet.names[i]} {of[i]:g} (line {sheet.line[tops[i]]})" for i in named)
         problems.add(f"mixed units: the largest value is {largest}; {_MEND}")
-    for i in tops.keys() - set(low):
-        for row in np.flatnonzero((values[:, i] > 0) & (values[:, i] <= 1)):
+    for i in set(overall) - set(low):
+        column = values[:, i]
+        least = column[column > 1].min(initial=np.inf)
+        for row in np.flatnonzero((column > 0) & (column <= 1) & (100 * column >= least) & (100 * column <= of[i])):
             problems.add(f"mixed units: column {sheet.names[i]} has 1 or less among percent; {_MEND}", sheet.line[row])
     problems.check()
+    if sheet.percent:
+        notes.append(f"percent: {sheet.percent}")
+    else:
+        at = max(of, key=lambda i: of[i])
+        notes.append(f"percent: {sheet.names[at]} {top:g} > 1 in {sheet.word} {sheet.line[tops[at]]}")
     return "percent"
 
 
 def _check_fractions(sheet: Sheet, metrics: Sequence[int]) -> None:
-    problems = Problems()
+    problems = Problems(word=sheet.word)
     for i in metrics:
         for row in np.flatnonzero(sheet.values[:, i] > 1):
             problems.add(f"column {sheet.names[i]}: expected fractions from 0 to 1", sheet.line[row])
@@ -132,12 +189,12 @@ def _check_fractions(sheet: Sheet, metrics: Sequence[int]) -> None:
 
 def _runs(sheet: Sheet, values: NDArray[np.float64]) -> tuple[ImportedRun, ...]:
     rows: dict[tuple[str, int], dict[int, int]] = {}  # (variant, seed) -> epoch -> row
-    problems = Problems()
+    problems = Problems(word=sheet.word)
     for row, (variant, seed, epoch) in enumerate(zip(sheet.variant, sheet.seed, sheet.epoch, strict=True)):
         first = rows.setdefault((variant, seed), {}).setdefault(epoch, row)
         if first != row:
             run = f"variant {quoted(variant)}, seed {seed}, epoch {epoch}"
-            problems.add(f"{run} stands in line {sheet.line[first]} already", sheet.line[row])
+            problems.add(f"{run} stands in {sheet.word} {sheet.line[first]} already", sheet.line[row])
     if len(rows) > MAX_RUNS:
         problems.add(f"the file has {len(rows)} runs; at most {MAX_RUNS} are read at once")
     problems.check()
@@ -145,7 +202,6 @@ def _runs(sheet: Sheet, values: NDArray[np.float64]) -> tuple[ImportedRun, ...]:
     for variant, line in zip(sheet.variant, sheet.line, strict=True):
         first_lines.setdefault(variant, line)
     slugs = _slugs(first_lines, problems)
-    _check_epochs({run: sorted(epochs) for run, epochs in rows.items()}, problems)
     problems.check()
     return tuple(
         ImportedRun(slugs[variant], variant, seed, tuple(sorted(at)), values[[at[epoch] for epoch in sorted(at)]])
@@ -168,38 +224,6 @@ def _slugs(lines: Mapping[str, int], problems: Problems) -> dict[str, str]:
         slugs[variant] = slug
         taken.setdefault(slug, variant)
     return slugs
-
-
-def _check_epochs(runs: Mapping[tuple[str, int], Sequence[int]], problems: Problems) -> None:
-    """Find epochs that a run leaves out: between its own, or where other seeds of its variant have one."""
-    union: dict[str, set[int]] = {}
-    for (variant, _), epochs in runs.items():
-        union.setdefault(variant, set()).update(epochs)
-    for (variant, seed), epochs in runs.items():
-        run = f"variant {quoted(variant)}, seed {seed}"
-        step = _uneven(epochs)
-        others = sorted(union[variant].difference(epochs))
-        if step:
-            span, own = range(epochs[0], epochs[-1], step), set(epochs)
-            first = list(islice((epoch for epoch in span if epoch not in own), 10))
-            missing = listed(first, 10, len(span) - sum(epoch in span for epoch in epochs))
-            problems.add(f"{run} goes in steps of {step} and lacks epoch {missing}")
-        elif others:
-            problems.add(f"{run} lacks epoch {listed(others)}, which other seeds have")
-
-
-def _uneven(epochs: Sequence[int]) -> int:
-    """Return the usual step of epochs that leave some out, 0 where none is left out.
-
-    The first and the last step may be shorter: runs evaluate epoch 1, then every tenth, and the last one.
-    """
-    steps = [b - a for a, b in pairwise(epochs)]
-    if not steps:
-        return 0
-    counts = Counter(steps)
-    usual = min(counts, key=lambda step: (-counts[step], step))
-    even = all(step == usual for step in steps[1:-1]) and max(steps[0], steps[-1]) <= usual
-    return 0 if even else usual
 
 
 def _file_name(name: str) -> str:
@@ -246,7 +270,7 @@ def write_import(table: ImportedTable, experiment: str, results: Path = RESULTS,
 
 def _write_run(folder: Path, table: ImportedTable, run: ImportedRun, experiment: str, title: str, time: str) -> None:
     lines = list(table.lines(run))
-    source = {"sha256": table.sha256, "name": table.name, "unit": table.unit}
+    source = {"sha256": table.sha256, "name": table.name, "unit": table.unit, "read": "; ".join(table.notes)[:1000]}
     record = {
         "schema_version": SCHEMA_VERSION,
         "experiment": experiment,

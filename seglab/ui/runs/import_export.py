@@ -13,12 +13,14 @@ from seglab.evidence.runs import table as run_tables
 from seglab.labels import SPACES
 from seglab.records import store
 from seglab.records.fields import clean
+from seglab.records.imports.command import command
 from seglab.records.imports.problems import listed
 from seglab.records.imports.removal import remove_import
-from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, parse_csv, write_import
+from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, Said, parse_files, write_import
 from seglab.records.store import RunStore
 from seglab.ui import results
 from seglab.ui.results import plain
+from seglab.ui.runs.import_said import ask, show_reading
 
 _MIB = MAX_BYTES // 2**20
 UNITS = {"": "as the file tells", "fraction": "fractions, 0 to 1", "percent": "percent, 0 to 100"}
@@ -31,7 +33,8 @@ def import_export(runs: pd.DataFrame) -> None:
     st.subheader("Import your own results", anchor=False)
     st.markdown(
         "A CSV file, one row per run and evaluated epoch: `variant, seed, epoch`, then one column per metric "
-        "(`mIoU`, `boundary_f1_mean`, `trimap_mIoU_mean`, `pixel_accuracy`, `dice`) or class."
+        "(`mIoU`, `boundary_f1_mean`, `trimap_mIoU_mean`, `pixel_accuracy`, `dice`) or class. Or what W&B, TensorBoard, "
+        "MLflow, Lightning, MMSegmentation or a Hugging Face trainer exports; several files are one experiment."
     )
     _import()
     _remove(runs)
@@ -73,14 +76,24 @@ def _problems(lead: str, problems: list[str]) -> None:
 
 
 def _import() -> None:
-    file, name, space, unit = _asked()
-    if file is None:
+    files, name, space, unit = _asked()
+    if not files:
         return
-    table = _parsed(file.file_id, file.getvalue(), file.name, space, unit)
+    of = "-".join(file.file_id for file in files)
+    given = [(str(file.name), bytes(file.getvalue())) for file in files]
+    said = Said(space or None)
+    table = _parsed("import-bare", of, given, said, unit)
+    if isinstance(table, ImportProblem):
+        said = ask(table, space, of)
+        table = _parsed("import-parsed", of, given, said, unit)
     if isinstance(table, ImportProblem):
         _problems("This file cannot be imported as it is.", table.problems)
+        if table.flags:
+            st.caption("With what the file does not say, on the command line:")
+            st.code(command([one for one, _ in given], name or "NAME", said, unit, table.flags), language="bash")
         return
     _preview(table)
+    show_reading(table, [one for one, _ in given], name, said, unit)
     st.button(
         f"Import {len(table.runs)} run{'s' * (len(table.runs) != 1)}",
         type="primary",
@@ -93,18 +106,21 @@ def _import() -> None:
         st.caption("Give the experiment a name first.")
 
 
-def _asked() -> tuple[Any, str, str, str]:
-    """Ask for file, name, label space and unit; the last two are empty where the file shall tell."""
+def _asked() -> tuple[list[Any], str, str, str]:
+    """Ask for files, name, label space and unit; the last two are empty where the file shall tell."""
     left, right = st.columns(2, gap="medium")
     with left:
         turn = st.session_state.get("import-turn", 0)  # a new one empties the uploader
-        file = st.file_uploader(
-            f"CSV file, at most {_MIB} MiB", type=["csv"], max_upload_size=_MIB, key=f"import-{turn}"
+        files = st.file_uploader(
+            f"Table or export, at most {_MIB} MiB",
+            accept_multiple_files=True,
+            max_upload_size=_MIB,
+            key=f"import-{turn}",
         )
     with right:
-        if file is not None and st.session_state.get("import-named") != file.file_id:
-            st.session_state["import-named"] = file.file_id
-            st.session_state["import-name"] = _suggested(file.name)
+        if files and st.session_state.get("import-named") != files[0].file_id:
+            st.session_state["import-named"] = files[0].file_id
+            st.session_state["import-name"] = _suggested(files[0].name)
         name = st.text_input(
             "Name of the experiment", key="import-name", max_chars=80, placeholder="lower-case letters, digits, - _ ."
         )
@@ -121,7 +137,7 @@ def _asked() -> tuple[Any, str, str, str]:
             icon=":material/download:",
             type="tertiary",
         )
-    return file, name or "", space or "", unit or ""
+    return files, name or "", space or "", unit or ""
 
 
 def _suggested(file_name: str) -> str:
@@ -129,17 +145,17 @@ def _suggested(file_name: str) -> str:
     return re.sub(r"\.{2,}", ".", stem)[:60]
 
 
-def _parsed(file: str, data: bytes, name: str, space: str, unit: str) -> ImportedTable | ImportProblem:
-    """Return the checked table, or what is wrong; the last answer is kept."""
-    asked = (file, space, unit)
-    kept = st.session_state.get("import-parsed")
+def _parsed(key: str, of: str, files: list[tuple[str, bytes]], said: Said, unit: str) -> ImportedTable | ImportProblem:
+    """Return the checked table, or what is wrong; the last answer is kept under ``key``."""
+    asked = (of, said, unit)
+    kept = st.session_state.get(key)
     if kept is None or kept[0] != asked:
         found: ImportedTable | ImportProblem
         try:
-            found = parse_csv(data, space or None, unit=unit or None, name=name)  # type: ignore[arg-type]
+            found = parse_files(files, said, unit or None)  # type: ignore[arg-type]
         except ImportProblem as problem:
             found = problem
-        kept = st.session_state["import-parsed"] = (asked, found)
+        kept = st.session_state[key] = (asked, found)
     answer: ImportedTable | ImportProblem = kept[1]
     return answer
 
@@ -190,7 +206,8 @@ def _write(table: ImportedTable, name: str) -> None:
     def work() -> dict[str, Any]:
         folders = write_import(table, name, store.RESULTS)
         st.session_state["import-turn"] = st.session_state.get("import-turn", 0) + 1
-        st.session_state["import-parsed"], st.session_state["import-name"] = None, ""
+        st.session_state["import-bare"] = st.session_state["import-parsed"] = None
+        st.session_state["import-name"] = ""
         return {"text": f"Imported {len(folders)} runs as the experiment **{plain(name)}**.", "experiment": name}
 
     _done("imported", work)
