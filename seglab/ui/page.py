@@ -6,6 +6,8 @@ import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.pages_manager import PagesManager
 
+from seglab.ui import presenting
+
 
 def begin(title: str, question: str = "") -> None:
     """Show a page's title and its question.
@@ -18,8 +20,9 @@ def begin(title: str, question: str = "") -> None:
         st.rerun()
     st.session_state["script-run"], st.session_state["page"] = script_run() + 1, title
     st.title(title, anchor=False)
-    if question:
+    if question and not presenting.asked():
         st.markdown(question)
+    presenting.begin()
 
 
 def tabs(bodies: Mapping[str, Callable[[], object]], key: str = "tab") -> None:
