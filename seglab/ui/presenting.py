@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from seglab.labels.strict_yaml import read_yaml
 
 TOUR = Path(__file__).with_name("tour.yaml")
 KEY = "present"
+_PENDING = "present-pending"
 PAGES = ("compare", "convergence", "classes", "gradcam", "robustness", "runs")
 _WIDGETS = "Selectbox MultiSelect ButtonGroup Slider FileUploader Checkbox TextInput NumberInput DownloadButton Expander Popover"
 _LARGE = """
@@ -74,6 +76,8 @@ def asked() -> str:
 def begin() -> None:
     """Show the way in, or where the page is being presented its strip, and fold the controls away."""
     wanted = asked()
+    if (pending := st.session_state.pop(_PENDING, None)) is not None:
+        _set_link(pending)
     try:
         tour = _tour(TOUR.stat().st_mtime)
     except (OSError, ValueError) as error:
@@ -116,6 +120,8 @@ def begin() -> None:
             del st.query_params[KEY]
             st.rerun()
         shown = st.toggle("Controls", key="present-controls")
+    if wanted.lstrip("-").isdigit() and step is None and tour:
+        st.caption(f"The tour has no such step: its steps are 1 to {len(tour)}. This page is shown alone.")
     if step is not None:
         st.markdown(f"**{number} of {len(tour)} · {step.title}.** {step.say}")
     if not shown:
@@ -127,7 +133,23 @@ def begin() -> None:
 
 def _go(tour: tuple[Step, ...], number: int) -> None:
     step = tour[number - 1]
-    st.switch_page(f"pages/{step.page}.py", query_params={**step.link, KEY: str(number)})
+    page = f"pages/{step.page}.py"
+    for name in step.link:  # what another page's widget of that name was set to must not outlive the link
+        st.session_state.pop(name, None)
+    try:
+        st.switch_page(page, query_params={**step.link, KEY: str(number)})
+    except StreamlitAPIException:  # a widget of this page owns a name of that link: begin() sets it over there
+        st.session_state[_PENDING] = dict(step.link)
+        st.switch_page(page, query_params={KEY: str(number)})
+
+
+def _set_link(link: Mapping[str, str]) -> None:
+    """Set a page's link before its widgets read it; a widget that owns a name already is set itself."""
+    for name, value in link.items():
+        try:
+            st.query_params[name] = value
+        except StreamlitAPIException:
+            st.session_state[name] = value
 
 
 def _stay(step: Step, number: int) -> None:

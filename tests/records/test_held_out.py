@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from seglab.evidence.runs.models_table import models_table
 from seglab.predict.model import beside_test
 from seglab.predict.shelf import bundled_models, bundled_runs
 from seglab.predict.sources.run import run_model
@@ -15,6 +16,8 @@ from seglab.records.runs import Record
 
 GOOD: dict[str, Any] = {
     "weights_sha256": "ab",
+    "data": "camvid",
+    "split": "test",
     "images": 233,
     "miou": 0.5,
     "iou": {"road": 0.9},
@@ -28,11 +31,11 @@ def write(folder: Path, **changes: object) -> Path:
 
 
 def test_figures_are_read_for_the_weights_they_are_of(tmp_path: Path) -> None:
-    assert held_out.load(tmp_path, "ab") is None
-    found = held_out.load(write(tmp_path), "ab")
+    assert held_out.load(tmp_path, "ab", "camvid", ["road"]) is None
+    found = held_out.load(write(tmp_path), "ab", "camvid", ["road"])
     assert found == held_out.HeldOut(0.5, {"road": 0.9}, 233, "on all test frames")
     with pytest.raises(RunError, match="about other weights"):
-        held_out.load(tmp_path, "cd")
+        held_out.load(tmp_path, "cd", "camvid", ["road"])
 
 
 @pytest.mark.parametrize(
@@ -43,27 +46,34 @@ def test_figures_are_read_for_the_weights_they_are_of(tmp_path: Path) -> None:
         ({"iou": {"road": "90"}}, "fractions from 0 to 1"),
         ({"iou": {"road": True}}, "fractions from 0 to 1"),
         ({"images": 0}, "images and origin"),
+        ({"images": 2.7}, "images and origin"),
+        ({"split": "val"}, "test split of camvid"),
+        ({"data": "cityscapes"}, "test split of camvid"),
+        ({"iou": [0.9]}, "one figure for each of road"),
+        ({"iou": {}}, "one figure for each of road"),
+        ({"iou": {"road": 0.9, "moon": 0.1}}, "one figure for each of road"),
+        ({"more": 1}, "a field more"),
         ({"origin": " "}, "images and origin"),
         ({"origin": 3}, "images and origin"),
     ],
 )
 def test_a_bad_file_is_told_in_a_sentence(tmp_path: Path, changes: dict[str, object], words: str) -> None:
     with pytest.raises(RunError, match=words):
-        held_out.load(write(tmp_path, **changes), "ab")
+        held_out.load(write(tmp_path, **changes), "ab", "camvid", ["road"])
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "[" * 100_000, "\x00"])
 def test_hostile_files_are_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / held_out.FILE).write_text(text)
     with pytest.raises(RunError):
-        held_out.load(tmp_path, "ab")
+        held_out.load(tmp_path, "ab", "camvid", ["road"])
 
 
 def test_a_huge_file_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with (tmp_path / held_out.FILE).open("wb") as file:
         file.truncate(10**9)
     with pytest.raises(RunError, match="larger than"):
-        held_out.load(tmp_path, "ab")
+        held_out.load(tmp_path, "ab", "camvid", ["road"])
 
 
 def test_four_of_the_bundled_models_have_both_and_the_sentence_is_computed() -> None:
@@ -89,4 +99,9 @@ def test_a_figure_of_other_weights_hides_itself_and_says_why(tmp_path: Path) -> 
         (tmp_path / name).symlink_to(run.folder / name)
     facts = run_model(Record(tmp_path, run.fields)).facts
     assert facts.test is None
+    assert facts.test_words.startswith("test not shown: ")
     assert "about other weights" in facts.test_words
+    (tmp_path / "counts.npz").symlink_to(run.folder / "counts.npz")
+    table = models_table([Record(tmp_path, run.fields)])
+    assert "not shown: test.json is about other weights" in table
+    assert "Test: " not in table

@@ -58,6 +58,7 @@ def test_a_page_is_presented_whatever_the_link_says(wanted: str) -> None:
     assert page.toggle(key="present-controls").value is False
     assert "A lead counts only" not in said(page), "the question is folded away too"
     assert "At epoch 10 " in said(page)
+    assert ("no such step" in said(page)) == (wanted in ("0", "99", "-1", "1" * 500))
     assert (f"4 of {len(STEPS)} · The reversal" in said(page)) == (wanted == "4")
     assert {button.key for button in page.button} & {"present-next-4"} == (
         {"present-next-4"} if wanted == "4" else set()

@@ -22,8 +22,8 @@ def rolled_up_miou(run: Record, target: str = GROUPS) -> float:
 
 
 def _test(run: Record) -> str:
-    found = held_out.load(run.folder, run.fields["weights"]["sha256"])
-    return f"**{found.miou * 100:.1f}**" if found else "not measured"
+    found, why = held_out.of_run(run)
+    return f"**{found.miou * 100:.1f}**" if found else why
 
 
 def models_table(runs: Sequence[Record]) -> str:
@@ -49,7 +49,7 @@ def models_table(runs: Sequence[Record]) -> str:
         cells = [f"{(values[f'iou/{name}'] or 0) * 100:.1f}" for name in own.names]
         lines.append(f"| `{run.fields['model']['key']}` | " + " | ".join(cells) + " |")
     lines += ["", "| test IoU (%) | " + " | ".join(own.names) + " |", "|---" * (own.num_classes + 1) + "|"]
-    tested = [(run, found) for run in runs if (found := held_out.load(run.folder, run.fields["weights"]["sha256"]))]
+    tested = [(run, found) for run in runs if (found := held_out.of_run(run)[0])]
     for run, found in tested:
         cells = [f"{found.iou[name] * 100:.0f}" if name in found.iou else "" for name in own.names]
         lines.append(f"| `{run.fields['model']['key']}` | " + " | ".join(cells) + " |")

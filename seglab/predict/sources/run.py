@@ -82,6 +82,7 @@ def run_model(run: Record, key: str = "", title: str = "", weights: Path | None 
     record, weights = run.fields, weights or run.weights
     title = title or str(record["title"])
     sha256 = str(at(record, "weights.sha256") or sha256_file(weights))
+    test, why = held_out.of_run(Record(run.folder, {**record, "weights": {"sha256": sha256}}))
     facts = facts_of(record, f"{record['experiment']}/{record['variant']}-seed{record['seed']}")
     return Model(
         key=key or str(record["model"]["key"]),
@@ -89,20 +90,11 @@ def run_model(run: Record, key: str = "", title: str = "", weights: Path | None 
         label_space=str(record["label_space"]),
         sha256=sha256,
         network=record["model"],
-        facts=_with_test(facts, run.folder, sha256),
+        facts=replace(facts, test=test, no_test=why),
         source=RunSource(record, weights),
         measured=run.folder,
         **more,
     )
-
-
-def _with_test(facts: Facts, folder: Path, sha256: str) -> Facts:
-    """Return the facts with the test figures of these very weights, or with why there are none."""
-    try:
-        test = held_out.load(folder, sha256)
-    except RunError as error:
-        return replace(facts, no_test=str(error))
-    return replace(facts, test=test)
 
 
 def facts_of(record: Mapping[str, Any], origin: str) -> Facts:
