@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seglab.evidence.curves import ALPHA, Curves, seed_test, with_common_seeds
 from seglab.evidence.words import points, stored_metric
-from seglab.measure.statistics import holm, t_interval
+from seglab.measure.statistics import holm
 
 # Key of the metric over all classes -> words on screen for one class.
 CLASS_METRICS: dict[str, str] = {"miou": "IoU", "boundary_f1": "Boundary F1", "trimap_iou": "Trimap IoU"}
@@ -104,8 +104,8 @@ def class_curves_of(table: pd.DataFrame, metric: str, order: Sequence[str] = ())
 def class_deltas(curves: ClassCurves, x: str, y: str) -> pd.DataFrame:
     """Return one row a class, the largest gain of x over y first, with :data:`DELTA_COLUMNS`.
 
-    ``x`` and ``y`` are means over the seeds that both have, ``low`` and ``high`` the 95 % Student-t interval of the paired
-    differences (NaN below two seeds), ``p_holm`` corrected over the classes.
+    ``x`` and ``y`` are means over the seeds that both have (of all where they share none), ``low`` and ``high`` the 95 %
+    t interval of their difference (:func:`seglab.evidence.curves.seed_test`), ``p_holm`` corrected over the classes.
 
     Args:
         curves: at one epoch (:meth:`ClassCurves.at`).
@@ -114,11 +114,13 @@ def class_deltas(curves: ClassCurves, x: str, y: str) -> pd.DataFrame:
     """
     rows = []
     for name, of_x, of_y in zip(curves.classes, curves.values[x][..., 0], curves.values[y][..., 0], strict=True):
+        one = seed_test(of_x, of_y)
+        if np.isnan(one.delta):
+            continue
         both = ~np.isnan(of_x) & ~np.isnan(of_y)
-        if both.any():
-            delta, _, p = seed_test(of_x, of_y)
-            half = t_interval(of_x - of_y)[1]
-            rows.append((name, of_x[both].mean(), of_y[both].mean(), delta, delta - half, delta + half, both.sum(), p))
+        means = [float(np.nanmean(values[both] if one.paired else values)) for values in (of_x, of_y)]
+        low, high = one.delta - one.half_width, one.delta + one.half_width
+        rows.append((name, *means, one.delta, low, high, one.n, one.p))
     return delta_table(pd.DataFrame(rows, columns=list(DELTA_COLUMNS[:-1])))
 
 

@@ -13,7 +13,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from seglab.evidence.words import gap_text, in_words, p_text, stored_metric
-from seglab.measure.statistics import Crossing, crossings, holm, paired_t_test, probability_of_improvement, t_interval
+from seglab.measure.statistics import (
+    Crossing,
+    crossings,
+    holm,
+    paired_t_test,
+    probability_of_improvement,
+    t_interval,
+    unpaired_t_test,
+)
 
 # Key in files -> words on screen; more is better in all. A loss is not here: recipes differ in it, so it ranks nothing.
 METRICS: dict[str, str] = {
@@ -94,7 +102,7 @@ def with_common_seeds(values: Mapping[str, NDArray[np.float64]]) -> dict[str, ND
     """Return ``(..., S, E)`` values by variant in which a seed counts at an epoch only where every variant has it.
 
     So means, ranks and pairs of an unfinished grid speak of the same seeds. Variants with no value at an epoch are not
-    asked; where the others have no seed in common there, all stay, and nothing can be paired.
+    asked; where the others have no seed in common there, all stay, and pairs that share none are compared unpaired.
     """
     arrays = list(values.values())
     if len(arrays) < 2:
@@ -133,7 +141,7 @@ def interval(values: NDArray[np.float64], as_published: bool = False) -> tuple[f
 def ranking(curves: Curves, epoch: int, as_published: bool = False) -> pd.DataFrame:
     """Return one row a variant, best first: rank, variant, mean, half_width, n, min, max, behind, behind_half_width.
 
-    ``behind`` is the variant minus the leader, paired by seed, with its t interval; 0 and NaN for the leader.
+    ``behind`` is the variant minus the leader, with its t interval (:func:`seed_test`); 0 and NaN for the leader.
     """
     at = curves.at(epoch)
     rows = []
@@ -145,47 +153,88 @@ def ranking(curves: Curves, epoch: int, as_published: bool = False) -> pd.DataFr
     table = pd.DataFrame(rows, columns=["variant", "mean", "half_width", "n", "min", "max"])
     table = table.sort_values("mean", ascending=False, ignore_index=True)
     table.insert(0, "rank", range(1, len(table) + 1))
-    behind = [interval(at[v] - at[table["variant"][0]], as_published) for v in table["variant"]]
-    gaps = table["mean"] - table["mean"].max()  # where no seed is common there is nothing to pair
-    table["behind"] = [gap if np.isnan(delta) else delta for (delta, _), gap in zip(behind, gaps, strict=True)]
+    behind = [difference(at[v], at[table["variant"][0]], as_published) for v in table["variant"]]
+    table["behind"] = [delta for delta, _ in behind]
     table["behind_half_width"] = [np.nan if i == 0 else half for i, (_, half) in enumerate(behind)]
     return table
 
 
-def seed_test(a: NDArray[np.float64], b: NDArray[np.float64]) -> tuple[float, float, float]:
-    """Return :func:`seglab.measure.statistics.paired_t_test`, with p NaN where all differences are equal.
+@dataclass(frozen=True)
+class SeedTest:
+    """Two variants at one epoch, and the test that their seeds allow."""
 
-    Such runs copy each other, or were rounded: there is no noise to compare their difference with.
+    delta: float  # a - b
+    half_width: float  # of the 95 % t interval of delta; NaN where there is no test
+    t: float
+    p: float  # NaN where there is no test
+    n: int  # seeds that both have; where they share none, of the one that has fewer
+    paired: bool  # by seed; no where they share none
+
+
+def seed_test(a: NDArray[np.float64], b: NDArray[np.float64]) -> SeedTest:
+    """Return how two variants differ over their seeds: paired where they share any, Welch's t where they share none.
+
+    Nothing is paired but equal seeds. With one seed there is no test; nor where all differences are equal: such runs copy
+    each other, or were rounded, and leave no noise to compare their difference with.
+
+    Args:
+        a: ``(S,)`` one value per seed, NaN where it has none.
+        b: ``(S,)`` the same seeds in the same order.
     """
-    delta, t, p = paired_t_test(a, b)
-    return delta, t, float("nan") if np.isinf(t) else p
+    shared = int((~np.isnan(a) & ~np.isnan(b)).sum())
+    if shared:
+        delta, t, p = paired_t_test(a, b)
+        return SeedTest(delta, t_interval(a - b)[1], t, float("nan") if np.isinf(t) else p, shared, paired=True)
+    delta, half, t, p = unpaired_t_test(a, b)
+    return SeedTest(delta, half, t, p, min(int((~np.isnan(x)).sum()) for x in (a, b)), paired=False)
+
+
+def difference(a: NDArray[np.float64], b: NDArray[np.float64], as_published: bool = False) -> tuple[float, float]:
+    """Return a - b and its half-width as :func:`seed_test` has them, or with 1.96 standard errors."""
+    found = seed_test(a, b)
+    if as_published and found.t and np.isfinite(found.t):
+        return found.delta, Z_95 * abs(found.delta / found.t)
+    return found.delta, found.half_width
+
+
+def differences(
+    a: NDArray[np.float64], b: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return delta, half-width and n of :func:`seed_test` at each epoch of two ``(S, E)`` variants of the same seeds."""
+    found = [seed_test(x, y) for x, y in zip(a.T, b.T, strict=True)]
+    delta, half, n = (np.array([getattr(one, name) for one in found]) for name in ("delta", "half_width", "n"))
+    return delta, half, np.where(np.isnan(delta), 0, n).astype(np.float64)
 
 
 def pairwise(curves: Curves, epoch: int) -> pd.DataFrame:
-    """Return one row a pair of variants: a, b, delta (a - b), low, high, n, t, p, p_holm, p_better (that a beats b).
+    """Return one row a pair of variants: a, b, delta (a - b), low, high, n, t, p, p_holm, p_better (that a beats b), paired.
 
-    Paired by seed; Holm's correction runs over the pairs of this metric at this epoch.
+    Tested by :func:`seed_test`; Holm's correction runs over the pairs of this metric at this epoch that can be tested.
     """
     at = curves.at(epoch)
     rows = []
     for a, b in combinations(at, 2):
-        difference = at[a] - at[b]
-        n = int((~np.isnan(difference)).sum())
-        delta, t, p = seed_test(at[a], at[b])
-        half = t_interval(difference)[1]
+        one = seed_test(at[a], at[b])
+        low, high = one.delta - one.half_width, one.delta + one.half_width
         better = probability_of_improvement(at[a], at[b])
-        rows.append((a, b, delta, delta - half, delta + half, n, t, p, better))
-    table = pd.DataFrame(rows, columns=["a", "b", "delta", "low", "high", "n", "t", "p", "p_better"])
+        rows.append((a, b, one.delta, low, high, one.n, one.t, one.p, better, one.paired))
+    table = pd.DataFrame(rows, columns=["a", "b", "delta", "low", "high", "n", "t", "p", "p_better", "paired"])
     table.insert(8, "p_holm", holm(table["p"].to_numpy(np.float64)) if len(table) else [])
     return table
 
 
 def all_crossings(curves: Curves) -> dict[tuple[str, str], Crossing]:
-    """Return for each pair since when its order holds; see :func:`seglab.measure.statistics.crossings`."""
-    return {
-        (a, b): crossings(curves.epochs, curves.values[a], curves.values[b])
-        for a, b in combinations(curves.variants, 2)
-    }
+    """Return for each pair since when its order holds; see :func:`seglab.measure.statistics.crossings`.
+
+    Of a pair that shares no seed, the order of the two means.
+    """
+    found = {}
+    for a, b in combinations(curves.variants, 2):
+        x, y = curves.values[a], curves.values[b]
+        if np.isnan(x - y).all():
+            x, y = half_widths(x)[0][None], half_widths(y)[0][None]
+        found[a, b] = crossings(curves.epochs, x, y)
+    return found
 
 
 def order_since(curves: Curves, crossing: Crossing) -> int:
@@ -217,14 +266,18 @@ def verdict(curves: Curves, epoch: int, names: Mapping[str, str] | None = None) 
     pairs = pairwise(curves, epoch)
     pair = pairs[pairs["a"].isin([first, second]) & pairs["b"].isin([first, second])].iloc[0]
     n, tested = int(pair["n"]), int(pairs["p"].notna().sum())
-    if n == 0:
-        return f"{lead} by their means. They share no seed, so nothing can be paired or tested."
     if n > 1 and np.isnan(pair["p"]):
-        return f"{lead}; every seed differs by exactly the same, so there is no noise to compare that with."
+        what = "every seed differs by exactly the same" if pair["paired"] else "the seeds of each are exactly equal"
+        return f"{lead}; {what}, so there is no noise to compare that with."
     if n < 2:
+        if not pair["paired"]:
+            return f"{lead} by their means; they share no seed and one of them has only one, so no test is possible."
         seeds = "one seed" if curves.seeds != ("",) else "one figure"
         return f"{lead}, with {seeds} each: whether that is more than noise cannot be told."
     paired = f"paired by seed over {in_words(n, 'seed')}, {p_text(pair['p'])}"
+    if not pair["paired"]:
+        counts = " and ".join(str(count) for count in order["n"][:2])
+        paired = f"they share no seed, so unpaired: Welch's t over {counts} seeds, {p_text(pair['p'])}"
     if tested > 1:
         paired += f", after Holm's correction for {in_words(tested, 'pair')} {p_text(pair['p_holm'])}"
     if pair["p_holm"] < ALPHA:

@@ -17,7 +17,7 @@ from seglab.evidence.classes import DELTA_COLUMNS, delta_table
 from seglab.evidence.curves import seed_test
 from seglab.measure.bootstrap import paired_bootstrap
 from seglab.measure.metrics import divide_counts, iou_per_class
-from seglab.measure.statistics import holm, t_interval
+from seglab.measure.statistics import holm
 
 RESAMPLES = 10_000
 CLIP_BLOCK = 20  # frames of one clip that are drawn together
@@ -242,11 +242,11 @@ def pair_delta(
     x, y = paired(x, y)
     if block is None:
         of_x, of_y = (row_shares(counts.by_seed)[:, target, predicted] for counts in (x, y))
-        if x.seeds != y.seeds:
-            return float(np.nanmean(of_x) - np.nanmean(of_y)), np.nan, np.nan, np.nan, 0
-        delta, _, p = seed_test(of_x, of_y)
-        half = t_interval(of_x - of_y)[1]
-        return delta, delta - half, delta + half, p, len(x.seeds)
+        if x.seeds != y.seeds:  # no seed in common: nothing stands in one place of both
+            gap = np.full(len(of_x), np.nan)
+            of_x, of_y = np.append(of_x, np.full(len(of_y), np.nan)), np.append(gap, of_y)
+        one = seed_test(of_x, of_y)
+        return one.delta, one.delta - one.half_width, one.delta + one.half_width, one.p, one.n
 
     def share(confusions: NDArray[np.int64]) -> NDArray[np.float64]:
         return divide_counts(confusions[:, target, predicted], confusions[:, target].sum(-1))

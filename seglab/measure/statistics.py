@@ -83,6 +83,48 @@ def paired_t_test(a: ArrayLike, b: ArrayLike) -> tuple[float, float, float]:
     return delta, t, float(2 * special.stdtr(n - 1, -abs(t)))
 
 
+def unpaired_t_test(a: ArrayLike, b: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float, float]:
+    """Return the difference of two means, the half width of its interval and Welch's two-sided t-test that it is zero.
+
+    For runs that share no seed, so that nothing can be paired; the variances may differ.
+
+    Args:
+        a: ``(S_a,)`` one value per seed; NaNs are left out.
+        b: ``(S_b,)`` likewise.
+        confidence: between 0 and 1.
+
+    Returns:
+        ``(delta, half_width, t, p)``. Where either has fewer than two values, or none of the two varies, there is no noise
+        to test against: all but delta are NaN. Without any value delta is NaN too.
+
+    Raises:
+        ValueError: where ``a`` or ``b`` is not one-dimensional or ``confidence`` is out of range.
+
+    Source: B. L. Welch, The generalization of "Student's" problem when several different population variances are
+    involved, Biometrika 34 (1947) 28-35; degrees of freedom by Satterthwaite.
+
+    >>> delta, half, t, p = unpaired_t_test([0.70, 0.73, 0.71], [0.68, 0.70, 0.70])
+    >>> f"{delta:.3f} ± {half:.3f} {t:.2f} {p:.3f}"
+    '0.020 ± 0.032 1.81 0.153'
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"expected confidence between 0 and 1, got {confidence}; 95 % is written 0.95")
+    x, y = vector("a", a), vector("b", b)
+    x, y = x[~np.isnan(x)], y[~np.isnan(y)]
+    nan = float("nan")
+    if not x.size or not y.size:
+        return nan, nan, nan, nan
+    delta = float(x.mean() - y.mean())
+    noise = 8 * np.finfo(np.float64).eps * max(float(np.abs(x).max()), float(np.abs(y).max()))
+    if min(x.size, y.size) < 2 or max(np.ptp(x), np.ptp(y)) <= noise:
+        return delta, nan, nan, nan
+    of_x, of_y = float(x.var(ddof=1)) / x.size, float(y.var(ddof=1)) / y.size
+    freedom = (of_x + of_y) ** 2 / (of_x**2 / (x.size - 1) + of_y**2 / (y.size - 1))
+    error = (of_x + of_y) ** 0.5
+    half = float(special.stdtrit(freedom, (1 + confidence) / 2)) * error
+    return delta, half, delta / error, float(2 * special.stdtr(freedom, -abs(delta / error)))
+
+
 def holm(p_values: ArrayLike) -> Floats:
     """Return the p values of one family, adjusted by Holm's step-down method.
 

@@ -106,6 +106,15 @@ def test_only_seeds_that_both_have_count() -> None:
     assert np.isnan(table.loc["sign", ["low", "high", "p"]].astype(float)).all()
 
 
+def test_variants_that_share_no_seed_are_compared_unpaired() -> None:
+    apart = curves(a=[[0.9, 0.8, np.nan, np.nan]] * 3, b=[[np.nan, np.nan, 0.7, 0.6]] * 3)
+    row = class_deltas(apart, "a", "b").iloc[0]
+    oracle = stats.ttest_ind([0.9, 0.8], [0.7, 0.6], equal_var=False)
+    assert (row["x"], row["y"], row["n"]) == (pytest.approx(0.85), pytest.approx(0.65), 2)
+    assert row["p"] == pytest.approx(oracle.pvalue)
+    assert (row["low"], row["high"]) == pytest.approx(tuple(oracle.confidence_interval()))
+
+
 def test_the_verdict_names_what_is_beyond_noise_and_nothing_else() -> None:
     said = class_verdict(class_deltas(NEAR, "a", "b"), "A", "B", "seeds")
     assert said == (

@@ -246,12 +246,47 @@ def test_an_unfinished_grid_is_ranked_on_the_seeds_that_every_variant_has() -> N
     assert verdict(unfinished(), 20).startswith("At epoch 20 b leads a by 3.0 points, with one seed each")
 
 
-def test_variants_without_a_common_seed_are_not_paired() -> None:
-    found = curves_of(tidy([("a", 1, 10, "miou", "", 0.5), ("b", 2, 10, "miou", "", 0.4)]), "miou")
+OF_A, OF_B = {1: 0.52, 2: 0.55, 3: 0.50}, {7: 0.40, 8: 0.44}
+
+
+def strangers(of_a: dict[int, float], of_b: dict[int, float]) -> Curves:
+    """Return two variants whose seeds have other names, at epoch 10."""
+    rows = [(v, seed, 10, "miou", "", x) for v, of in (("a", of_a), ("b", of_b)) for seed, x in of.items()]
+    return curves_of(tidy(rows), "miou")
+
+
+def test_variants_without_a_common_seed_are_tested_unpaired() -> None:
+    found = strangers(OF_A, OF_B)
+    a, b = np.array(list(OF_A.values())), np.array(list(OF_B.values()))
+    oracle = stats.ttest_ind(a, b, equal_var=False)
+    row = pairwise(found, 10).iloc[0]
+    assert (row["delta"], row["t"], row["p"]) == pytest.approx((a.mean() - b.mean(), oracle.statistic, oracle.pvalue))
+    assert (row["low"], row["high"]) == pytest.approx(tuple(oracle.confidence_interval()))
+    assert (row["n"], row["paired"]) == (2, False)
+    order = ranking(found, 10)
+    assert order["behind"][1] == pytest.approx(b.mean() - a.mean())
+    assert order["behind_half_width"][1] == pytest.approx((row["high"] - row["low"]) / 2)
+    published = ranking(found, 10, as_published=True)["behind_half_width"][1]
+    assert published == pytest.approx(1.96 * (a.var(ddof=1) / 3 + b.var(ddof=1) / 2) ** 0.5)
+    assert "(they share no seed, so unpaired: Welch's t over 3 and 2 seeds, p = 0.0" in verdict(found, 10)
+    assert all_crossings(found)["a", "b"].sign == 1
+
+
+def test_variants_of_one_seed_each_with_other_names_are_not_tested() -> None:
+    found = strangers({1: 0.5}, {2: 0.4})
     assert verdict(found, 10) == (
-        "At epoch 10 a leads b by 10.0 points by their means. They share no seed, so nothing can be paired or tested."
+        "At epoch 10 a leads b by 10.0 points by their means; they share no seed and one of them has only one, so no test is "
+        "possible."
     )
-    assert pairwise(found, 10)["n"].tolist() == [0]
+    assert np.isnan(pairwise(found, 10)["p_holm"]).all()
+
+
+def test_equal_seeds_alone_are_paired_beside_a_variant_that_shares_none() -> None:
+    rows = [(v, s, 10, "miou", "", x) for v, s, x in [("a", 1, 0.5), ("a", 2, 0.6), ("b", 1, 0.4), ("b", 2, 0.52)]]
+    rows += [("c", 8, 10, "miou", "", 0.3), ("c", 9, 10, "miou", "", 0.31)]
+    table = pairwise(curves_of(tidy(rows), "miou"), 10).set_index(["a", "b"])
+    assert table["paired"].to_dict() == {("a", "b"): True, ("a", "c"): False, ("b", "c"): False}
+    assert table["p"]["a", "b"] == pytest.approx(stats.ttest_rel([0.5, 0.6], [0.4, 0.52]).pvalue)
 
 
 def test_seeds_that_differ_by_exactly_the_same_prove_nothing() -> None:

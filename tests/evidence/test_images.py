@@ -39,7 +39,7 @@ def drawn(seed: int, right: float = 0.8, images: int = 30, seeds: int = 2) -> Im
         shares = np.full(3, (1 - right) / 2)
         shares[c] = right
         confusions[s, n, c] = rng.multinomial(1000, shares)
-    return ImageCounts(10, tuple("ab"[:seeds]), tuple(f"frame{n:03d}" for n in range(images)), confusions)
+    return ImageCounts(10, tuple("abc"[:seeds]), tuple(f"frame{n:03d}" for n in range(images)), confusions)
 
 
 def looped_iou(counts: ImageCounts, c: int) -> float:
@@ -212,10 +212,17 @@ def test_the_difference_of_a_confusion_over_images_holds_the_pooled_difference()
     assert n == 30
 
 
-def test_a_confusion_of_one_image_or_of_seeds_that_do_not_match_has_no_interval() -> None:
-    x, y = drawn(1), drawn(2)
-    strangers = ImageCounts(10, ("c", "d"), y.stems, y.confusions)
-    assert np.isnan(pair_delta(x, strangers, 1, 0, None)[1:4]).all()
+def test_a_confusion_of_seeds_that_do_not_match_is_tested_unpaired() -> None:
+    x, y = drawn(1, seeds=3), drawn(2)
+    strangers = ImageCounts(10, ("d", "e"), y.stems, y.confusions)
+    delta, low, high, p, n = pair_delta(x, strangers, 1, 0, None)
+    of_x, of_y = (np.array([seed[:, 1, 0].sum() / seed[:, 1].sum() for seed in counts.confusions]) for counts in (x, y))
+    oracle = stats.ttest_ind(of_x, of_y, equal_var=False)
+    assert (delta, p, n) == (pytest.approx(of_x.mean() - of_y.mean()), pytest.approx(oracle.pvalue), 2)
+    assert (low, high) == pytest.approx(tuple(oracle.confidence_interval()))
+
+
+def test_a_confusion_of_one_image_has_no_interval() -> None:
     assert np.isnan(pair_delta(drawn(1, images=1), drawn(2, images=1), 1, 0, 1, FEW)[1:4]).all()
 
 

@@ -7,7 +7,14 @@ import pytest
 from numpy.typing import NDArray
 from scipy import stats
 
-from seglab.measure.statistics import crossings, holm, paired_t_test, probability_of_improvement, t_interval
+from seglab.measure.statistics import (
+    crossings,
+    holm,
+    paired_t_test,
+    probability_of_improvement,
+    t_interval,
+    unpaired_t_test,
+)
 
 NAN = math.nan
 Array = NDArray[np.float64]
@@ -81,6 +88,25 @@ def test_the_paired_t_test_is_of_a_minus_b() -> None:
     assert delta == pytest.approx(0.2)
     assert t > 0
     assert back == pytest.approx((-delta, -t, p))
+
+
+@pytest.mark.parametrize(("n", "m"), [(2, 2), (3, 3), (3, 8), (2, 20)])
+def test_the_unpaired_t_test_equals_scipys(n: int, m: int) -> None:
+    rng = np.random.default_rng(n * m)
+    a, b = rng.normal(0.7, 0.02, n), rng.normal(0.69, 0.005, m)
+    expected = stats.ttest_ind(a, b, equal_var=False)
+    delta, half, t, p = unpaired_t_test(np.append(a, NAN), b)
+    assert (delta, t, p) == pytest.approx((a.mean() - b.mean(), expected.statistic, expected.pvalue), rel=1e-9)
+    assert (delta - half, delta + half) == pytest.approx(tuple(expected.confidence_interval()), rel=1e-9)
+
+
+def test_the_unpaired_t_test_claims_nothing_without_noise_to_test_against() -> None:
+    assert unpaired_t_test([0.7], [0.6, 0.61])[0] == pytest.approx(0.095)
+    for a, b in (([0.7], [0.6, 0.61]), ([0.7, 0.7], [0.6, 0.6])):
+        assert np.isnan(unpaired_t_test(a, b)[1:]).all()
+    assert np.isnan(unpaired_t_test([NAN], [0.6, 0.61])).all()
+    with pytest.raises(ValueError, match="95 % is written"):
+        unpaired_t_test([0.1, 0.2], [0.3, 0.4], 95)
 
 
 def test_a_pair_with_a_nan_is_left_out_of_the_paired_t_test() -> None:

@@ -174,6 +174,17 @@ def test_one_seed_promises_nothing(open_at: OpenPage) -> None:
     assert set(page.dataframe[2].value["beyond noise"]) == {"cannot tell"}
 
 
+def test_variants_that_share_no_seed_are_tested_unpaired_and_the_page_says_so(
+    open_in: OpenPage, tmp_path: Path
+) -> None:
+    write_experiment(tmp_path, "apart", seeds=[1, 2], epochs=20, counts_at=(), variants={"a": "A: one"})
+    write_experiment(tmp_path, "apart", seeds=[7, 8, 9], epochs=20, counts_at=(), variants={"b": "B: two"})
+    page = open_in(tmp_path, experiment="apart")
+    assert "they share no seed, so unpaired: Welch's t over" in said(page)
+    assert page.dataframe[2].value["test"].tolist() == ["unpaired"]
+    assert page.dataframe[2].value["seeds in that order"].tolist() == ["not paired"]
+
+
 def test_without_results_the_page_says_what_makes_them(tmp_path: Path, open_in: OpenPage) -> None:
     page = open_in(tmp_path)
     assert "python -m trainers.ablate" in page.info[0].value

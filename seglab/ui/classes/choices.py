@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
@@ -54,6 +55,12 @@ class View:
     def transcribed(self) -> bool:
         """Whether these are published figures, which come without counts per image."""
         return bool((self.runs["provenance"] == "published").all())
+
+    @property
+    def paired(self) -> bool:
+        """Whether x and y have a seed in common at the epoch, so that nothing but equal seeds is compared."""
+        at = self.curves.at(self.epoch).values
+        return self.x in at and self.y in at and not np.isnan(at[self.x] - at[self.y]).all()
 
     @property
     def when(self) -> str:

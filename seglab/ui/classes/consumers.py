@@ -124,7 +124,8 @@ def _how(view: View, over: Over) -> str:
     if view.published:
         return f"Mean over the named classes at {view.when}. Published figures carry no single seeds, so nothing can be tested. "
     if over == "seeds":
-        return f"Mean over the named classes at {view.when}; pairs by t-tests paired by seed. {common}"
+        tests = "pairs by t-tests paired by seed (unpaired where two share none)"
+        return f"Mean over the named classes at {view.when}; {tests}. {common}"
     images = view.runs["val_images"].iloc[0]
     block = block_of(0 if pd.isna(images) else int(images), view.one_clip)
     clip = ", taken as independent; they say nothing of another training"

@@ -10,7 +10,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.evidence.classes import class_deltas, class_verdict
-from seglab.evidence.curves import ALPHA, half_widths
+from seglab.evidence.curves import ALPHA, differences, half_widths
 from seglab.evidence.images import RESAMPLES, block_of, support
 from seglab.evidence.words import in_words, points
 from seglab.figures.classes import delta_curve_figure, delta_figure, variants_figure
@@ -78,6 +78,8 @@ def method(view: View, n: int) -> str:
         return ""
     if n < 2:
         return "One seed each: no interval over seeds. "
+    if not view.paired:
+        return "95 % interval over seeds: the two share none, so unpaired, Welch's t of the two means. "
     return f"95 % interval over seeds: Student-t of the differences paired by seed, n = {n}. "
 
 
@@ -215,7 +217,7 @@ def _trajectories(view: View) -> None:
         else {v: {int(curves.epochs[-1]): of.get(chosen, np.nan)} for v, of in printed.spread.items()}
     )
     figure = curve_figure(curves, view.names, epoch=view.epoch, spread=spread, crossings=False)
-    mean, half, n = half_widths(curves.values[view.x] - curves.values[view.y])
+    mean, half, n = differences(curves.values[view.x], curves.values[view.y])
     table = pd.DataFrame({"epoch": curves.epochs})
     for variant, values in curves.values.items():
         table[variant] = half_widths(values)[0]
@@ -230,7 +232,12 @@ def _trajectories(view: View) -> None:
     results.chart(delta_curve_figure(curves.epochs, mean, half, view.epoch, "points"), table, "class-delta-curve", alt)
     seeds = int(n.max())
     band = (
-        f"Bands: 95 % Student-t over n = {seeds} seeds, above of the mean, below of the differences paired by seed"
+        f"Bands: 95 % Student-t over n = {seeds} seeds, above of the mean, below of "
+        + (
+            "the differences paired by seed"
+            if view.paired
+            else "the difference of the means (Welch), as they share no seed"
+        )
         if seeds > 1
         else "One seed each: no band"
     )

@@ -159,7 +159,9 @@ def _pairs(view: View, epoch: int) -> None:
     st.dataframe(table, hide_index=True, key="pairs", height="content")
     st.caption(
         "Delta: first minus second, in points, paired by seed, with the 95 % Student-t interval of the difference. p: paired "
-        "t-test; Holm: corrected over the pairs of this metric at this epoch that can be tested. P(first better): share of "
+        "t-test; two variants that share no seed are not paired: Welch's t of their means, which the column *test* says; with "
+        "one seed there is no test. Holm: corrected over the pairs of this metric at this epoch that can be tested. P(first "
+        "better): share of "
         "all pairs of seeds in which the first is above. Order since: the epoch from which the order of means no longer "
         "changes, and how many seeds have that final order at this epoch. A seed counts where every variant has it."
     )
@@ -174,14 +176,12 @@ def pair_table(curves: Curves, epoch: int, names: Mapping[str, str]) -> pd.DataF
     for row in table.to_dict("records"):
         since = crossing[row["a"], row["b"]]
         interval = "" if np.isnan(row["low"]) else f"{row['low'] * 100:+.2f} to {row['high'] * 100:+.2f}"
-        if row["n"] == 0:
-            rows.append({"pair": f"{names[row['a']]} − {names[row['b']]}", "beyond noise": "no common seed"})
-            continue
         rows.append(
             {
                 "pair": f"{names[row['a']]} − {names[row['b']]}",
                 "delta": f"{row['delta'] * 100:+.2f}",
                 "interval": interval,
+                "test": "none" if np.isnan(row["p"]) else "paired" if row["paired"] else "unpaired",
                 "p": p_value(row["p"]),
                 "p (Holm)": p_value(row["p_holm"]),
                 "beyond noise": "yes"
@@ -191,7 +191,7 @@ def pair_table(curves: Curves, epoch: int, names: Mapping[str, str]) -> pd.DataF
                 else "cannot tell",
                 "P(first better)": f"{row['p_better']:.0%}",
                 "order since": f"epoch {order_since(curves, since)}",
-                "seeds in that order": f"{since.agreeing[column]} of {row['n']}",
+                "seeds in that order": f"{since.agreeing[column]} of {row['n']}" if row["paired"] else "not paired",
             }
         )
     return pd.DataFrame(rows).fillna("")
