@@ -139,10 +139,19 @@ def default_space(models: dict[str, Any]) -> str:
 
 
 @app.command(epilog=examples(__doc__, "python -m seglab precompute"))
-def precompute(redraw: Annotated[bool, Option("--redraw", help="Draw the scenes anew first.")] = False) -> int:
+def precompute(
+    redraw: Annotated[bool, Option("--redraw", help="Draw the scenes anew first.")] = False,
+    choose: Annotated[
+        bool, Option("--choose", help="Only print which seed of each sample meets seglab/predict/choosing.py.")
+    ] = False,
+) -> int:
     """Segment the samples with every bundled model and store the answers beside the weights' hashes."""
-    from seglab.predict.samples import make_samples, precompute_samples
+    from seglab.predict.samples import choose_samples, make_samples, precompute_samples
 
+    if choose:
+        for line in choose_samples(load_segmenters([], [], "auto")):
+            print(line, flush=True)
+        return 0
     if redraw:
         make_samples()
     written = precompute_samples(load_segmenters([], list(bundled_runs(RESULTS)), "auto"))

@@ -7,7 +7,7 @@ in 1/255 under a name that carries the weights' hash, so that an answer of other
 import io
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.images import Photo, encode_jpeg, encode_png, open_mask, open_photo
+from seglab.labels import space
+from seglab.predict.choosing import CANDIDATES, choose
+from seglab.predict.scores import to_labels
 from seglab.records.files import write_atomic
 from seglab.records.store import RESULTS
 
 FOLDER = RESULTS / "first-screen"
 SIZE_PX = (600, 960)  # height, width
 LABEL_SPACE = "camvid-11"
+FIRST_SEED = 10_000  # no training run uses any from here on
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,27 @@ def make_samples(folder: Path = FOLDER) -> None:
         write_atomic(folder / f"{one.key}.jpg", encode_jpeg(scene.image, 92))
         write_atomic(folder / f"{one.key}.mask.png", encode_png(scene.mask))
         write_atomic(folder / f"{one.key}.txt", scene.description.encode() + b"\n")
+
+
+def choose_samples(models: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a line for each seed tried for each sample, by :mod:`seglab.predict.choosing`; draws and asks the models."""
+    from seglab.data.scenes import SceneOptions, make_scene
+
+    names = space(LABEL_SPACE).names
+    table = np.arange(len(names), dtype=np.uint8)
+    for number, one in enumerate(SAMPLES):
+        options = SceneOptions(time_of_day=one.time_of_day, weather=one.weather)  # type: ignore[arg-type]
+
+        def answered(seed: int, options: SceneOptions = options) -> tuple[dict[str, Any], NDArray[np.uint8]]:
+            scene = make_scene(seed, *SIZE_PX, options)
+            labels = {}
+            for key, model in models.items():
+                scores, _ = model.scores(scene.image)
+                labels[key], _ = to_labels(scores, *SIZE_PX, table, len(names))
+            return labels, scene.mask
+
+        for seed, said in choose(answered, FIRST_SEED + number * CANDIDATES):
+            yield f"{one.key}: seed {seed}: {said}"
 
 
 def precompute_samples(models: Mapping[str, Any], folder: Path = FOLDER) -> int:
