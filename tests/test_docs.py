@@ -13,7 +13,8 @@ from seglab.images import FORMATS
 from seglab.labels import SPACES
 from seglab.losses.terms import LOSSES
 from seglab.models import MODELS
-from seglab.predict.shelf import bundled_runs
+from seglab.predict.model import beside_test
+from seglab.predict.shelf import bundled_models, bundled_runs
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = {path: path.read_text("utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
@@ -84,6 +85,10 @@ def test_nothing_is_said_twice() -> None:
         " ".join(part.split()) for text in PAGES.values() for part in text.split("\n\n") if len(part) > 160
     )
     assert [text for text, times in paragraphs.items() if times > 1] == []
+
+
+def test_the_readme_says_how_far_val_flatters() -> None:
+    assert beside_test(bundled_models(), origin=False) in " ".join((ROOT / "README.md").read_text("utf-8").split())
 
 
 def test_the_table_of_models_is_what_the_records_say() -> None:

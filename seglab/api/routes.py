@@ -28,7 +28,7 @@ from seglab.api.schema import Answer, BatchItem, Corrupted, ModelInfo, Ready
 from seglab.api.service import Service
 from seglab.data.corruptions import CORRUPTIONS, Severity
 from seglab.labels import SPACES, rolls_up
-from seglab.predict.model import Model
+from seglab.predict.model import Model, beside_test
 
 
 def state(service: Service, metrics: Metrics, loader: Loader) -> APIRouter:
@@ -186,6 +186,7 @@ def _info(model: Model, loaded: bool) -> ModelInfo:
         miou=model.facts.metrics.get("miou"),
         test_miou=model.facts.test.miou if model.facts.test else None,
         test_origin=model.facts.test.origin if model.facts.test else model.facts.no_test,
+        beside_test=beside_test([model], origin=False),
         data=model.facts.data,
         run=model.facts.origin,
         weights_sha256=model.sha256,

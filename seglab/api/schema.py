@@ -22,6 +22,7 @@ class ModelInfo(BaseModel):
     miou: float | None  # on the validation split
     test_miou: float | None
     test_origin: str  # how test was measured, or why there is no figure
+    beside_test: str  # how far val lies from test, and why; empty where one of them is missing
     data: str
     run: str
     weights_sha256: str

@@ -13,7 +13,7 @@ from typing import Protocol
 from seglab.data import camvid, cityscapes
 from seglab.data.dataset import DataSet, Resized, Sample, Subset, tags_note
 
-__all__ = ["LAYOUTS", "DataSet", "Resized", "Sample", "Subset", "open_data", "tags_note"]
+__all__ = ["LAYOUTS", "DataSet", "Resized", "Sample", "Subset", "clip_note", "open_data", "tags_note"]
 
 
 class Layout(Protocol):
@@ -25,6 +25,11 @@ class Layout(Protocol):
 
 
 LAYOUTS: Mapping[str, Layout] = {"camvid": camvid.open_split, "cityscapes": cityscapes.open_split}
+
+
+def clip_note(data: object, split: object) -> str:
+    """Return what a split's images are where they are neighbouring frames, which are not independent; empty elsewhere."""
+    return "one clip of one street" if (data, split) == ("camvid", "val") else ""
 
 
 def open_data(

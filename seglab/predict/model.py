@@ -12,6 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from seglab.data import clip_note
 from seglab.records.held_out import HeldOut
 
 if TYPE_CHECKING:
@@ -85,15 +86,21 @@ class Model:
         return hashlib.sha256(built.encode(errors="backslashreplace")).hexdigest()
 
 
-def beside_test(models: Iterable[Model]) -> str:
-    """Return how far val lies above test for the models that have both, and how test was measured; empty without any."""
-    both = [
-        (m.facts.metrics["miou"] - m.facts.test.miou, m) for m in models if m.facts.test and "miou" in m.facts.metrics
-    ]
+def beside_test(models: Iterable[Model], *, origin: bool = True) -> str:
+    """Return how far val lies from test for the models that have both; empty without any.
+
+    Args:
+        models: those that are shown.
+        origin: say too how test was measured.
+    """
+    both = [(m.facts, m.facts.test) for m in models if m.facts.test and "miou" in m.facts.metrics]
     if not both:
         return ""
-    gaps = sorted(gap * 100 for gap, _ in both)
-    span = f"{gaps[0]:.0f} to {gaps[-1]:.0f}" if round(gaps[0]) != round(gaps[-1]) else f"{gaps[0]:.0f}"
-    test = both[0][1].facts.test
-    assert test is not None
-    return f"Val flatters: it lies {span} points above test for the {len(both)} models that have both. Test: {test.origin}."
+    gaps = sorted(round((facts.metrics["miou"] - test.miou) * 100) for facts, test in both)
+    span = f"{gaps[0]} to {gaps[-1]}" if gaps[0] != gaps[-1] else f"{gaps[0]}"
+    clip = {(facts.data, facts.images): said for facts, _ in both if (said := clip_note(facts.data, facts.split))}
+    what = "".join(f" is {said} ({'?' if images is None else images} frames) and" for (_, images), said in clip.items())
+    flatters = f"flatters: it lies {span} points above test" if gaps[0] > 0 else f"minus test is {span} points"
+    count = "the one model that has both" if len(both) == 1 else f"the {len(both)} models that have both"
+    origins = dict.fromkeys(test.origin for _, test in both)
+    return f"Val{what} {flatters} for {count}." + (f" Test: {'; '.join(origins)}." if origin else "")

@@ -41,6 +41,7 @@ def report(
     palette: Palette = "native",
     opacity: float = 0.55,
     hidden: Sequence[int] = (),
+    note: str = "",
 ) -> bytes:
     """Return the report as UTF-8 HTML.
 
@@ -53,6 +54,7 @@ def report(
         palette: of the colours.
         opacity: of the overlays.
         hidden: class ids that the overlays leave out.
+        note: what a reader of the models' figures must know, as :func:`seglab.predict.model.beside_test` says it.
 
     Raises:
         ValueError: without an entry, or where labels are not of the picture's size.
@@ -93,6 +95,7 @@ def report(
         legend=list(zip(target.names, colours, strict=True)),
         steps=list(dict.fromkeys(step for one in entries for step in one.latency_ms)),
         agree=f"{float((distinct_answers(labels) == 1).mean()):.1%}",
+        note=note,
         matrix=pairwise_agreement(labels).tolist(),
     )
     return text.encode()

@@ -1,6 +1,7 @@
 """The sample scenes of the first screen, and the bundled models' answers to the first of them, stored ahead of time.
 
-Samples are procedural scenes (:mod:`seglab.data.scenes`) with seeds that no training run uses. Answers are stored as scores
+Samples are procedural scenes (:mod:`seglab.data.scenes`) with seeds that no training run uses, chosen by the criterion of
+:mod:`seglab.predict.choosing`. Answers are stored as scores
 in 1/255 under a name that carries the weights' hash, so that an answer of other weights is never shown.
 """
 
@@ -40,10 +41,10 @@ class Sample:
 
 
 SAMPLES: tuple[Sample, ...] = (
-    Sample("clear", "Clear day", 10_003, "day", "clear"),
-    Sample("overcast", "Overcast", 10_011, "day", "overcast"),
-    Sample("rain", "Rain at dusk", 10_016, "dusk", "rain"),
-    Sample("golden", "Golden hour", 10_018, "golden hour", "clear"),
+    Sample("clear", "Clear day", 10_001, "day", "clear"),
+    Sample("overcast", "Overcast", 10_101, "day", "overcast"),
+    Sample("rain", "Rain at dusk", 10_220, "dusk", "rain"),
+    Sample("golden", "Golden hour", 10_301, "golden hour", "clear"),
 )
 
 

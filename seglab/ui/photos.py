@@ -118,7 +118,10 @@ def picker() -> list[ShownPhoto]:
         uploads = {file.file_id: file for file in files}
         _take(shelf, uploads, shot)
         _remove_earlier(shelf, [key for key in shelf.photos | shelf.refused if key not in uploads])
-        st.caption("Photos stay in memory and are never stored. Samples are drawn scenes.", width="content")
+        st.caption(
+            "Photos stay in memory and are never stored. Samples: procedural scenes, the class of every pixel known.",
+            width="content",
+        )
     titles = {key: photo.name for key, photo in shelf.photos.items()}
     titles |= {f"sample:{s.key}": f"Sample: {s.title}" for s in SAMPLES}
     if shelf.arrived in shelf.photos:

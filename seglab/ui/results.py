@@ -8,6 +8,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from seglab.data import clip_note
 from seglab.evidence.curves import why_not_together
 from seglab.evidence.runs.table import csv_bytes
 from seglab.records import store
@@ -19,7 +20,6 @@ from seglab.records.store import RunStore
 FRESH_S = 10  # a running training shows up after so long
 MADE_BY = "python -m trainers.ablate trainers/recipes/camvid-boundary-ablation.yaml --data DIR --jobs 2"
 SAME = ("label_space", "data_name", "split", "val_fingerprint", "size_px")  # what compared runs share
-CLIPS = {"camvid": "one clip of one street"}  # a val split whose frames are not independent
 _ADDRESS = re.compile(r"(https://[\w.-]+(?:/[\w./-]*[\w/])?)")
 _MARKED = re.compile(r"\\([!-/:-@\[-`{-~])")
 _MARKUP = re.compile(r"([!-/:-@\[-`{-~])")
@@ -156,7 +156,7 @@ def origin(runs: pd.DataFrame) -> str:
         return "Imported from a file; seglab has not measured it."
     commits = sorted({plain(str(commit)[:7]) for commit in runs["git_commit"] if commit})
     images = "" if pd.isna(first["val_images"]) else f", {int(first['val_images'])} images"
-    clip = f" ({CLIPS[first['data_name']]})" if first["data_name"] in CLIPS and first["split"] == "val" else ""
+    clip = f" ({said})" if (said := clip_note(first["data_name"], first["split"])) else ""
     size = f" at {first['size_px'].replace('x', '×')} px" if first["size_px"] else ""
     unfinished = int((runs["status"] != "finished").sum())
     parts = [

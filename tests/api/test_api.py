@@ -203,6 +203,11 @@ def test_models_health_and_metrics_say_what_is_there(service: str) -> None:
     assert list(models) == [one.key for one in bundled_models()]
     assert all(one["loaded"] for one in models.values())
     assert models[KEY]["miou"] == model().facts.metrics["miou"]
+    assert models["deeplabv3plus"]["test_miou"] == pytest.approx(0.555)
+    assert "not used for any choice" in models["deeplabv3plus"]["test_origin"]
+    assert "flatters: it lies 9 points above test" in models["deeplabv3plus"]["beside_test"]
+    untested = models["mask2former"]
+    assert (untested["test_miou"], untested["test_origin"], untested["beside_test"]) == (None, "not measured", "")
     assert models[KEY]["label_spaces"] == ["camvid-11", "cityscapes-8"]
     assert requests.get(f"{service}/health", timeout=WAIT_S).json() == {"status": "alive"}
     post(f"{service}/predict?model={KEY}")

@@ -31,7 +31,7 @@ from seglab.ui import asking, models, photos, workbench
 from seglab.ui.compare import panels as compare
 from seglab.ui.photos import sample_photo
 from tests.hostile import corpus
-from tests.pages.conftest import APP, ROOT, RUN_S, OpenPage, panels, send, settle, viewer
+from tests.pages.conftest import APP, ROOT, RUN_S, OpenPage, panels, said, send, settle, viewer
 
 KEYS = ["deeplabv3plus", "mask2former", "fpn_convnextv2", "upernet_convnextv2"]
 TABS = ("Disagreement", "Area per class", "Ground truth", "Models", "All photos", "Downloads")
@@ -116,6 +116,18 @@ def test_every_tab_opens_from_a_link_and_no_other_is_computed(open_page: OpenPag
     filled = [one.label for one in page.tabs if len(one.children) > 0]
     assert filled == [tab]
     assert not page.error
+
+
+def test_test_figures_stand_beside_val_and_the_page_says_that_val_flatters(open_page: OpenPage) -> None:
+    page = open_page(tab="Models")
+    captions = [panel["caption"] for panel in panels(page).values()]
+    assert captions[0].startswith("val mIoU 64.8 %, test 55.5 % (CamVid, 11 classes)")
+    assert "test not measured" in captions[1]
+    assert "Val is one clip of one street (101 frames) and flatters: it lies 9 to 14 points above test" in said(page)
+    assert "not used for any choice" in said(page)
+    by_class = page.dataframe[1].value
+    assert list(by_class.columns) == ["DeepLabV3+ ResNet-10-T", "FPN-ConvNeXtV2-atto", "UPerNet-ConvNeXtV2-atto"]
+    assert by_class.loc["bicyclist"].round().tolist() == [33, 24, 31]
 
 
 def test_the_label_space_changes_the_legend_and_the_answers(open_page: OpenPage) -> None:

@@ -254,6 +254,9 @@ def test_stored_times_name_their_machine_and_the_frontier_is_told(
     }
     assert "DeepLabV3+ ResNet-10-T** (30 ms, mIoU 64.8 %) is beaten by UPerNet-ConvNeXtV2-atto" in said(page)
     assert "Their times overlap" in said(page)
+    assert table["test mIoU"].to_dict()["DeepLabV3+ ResNet-10-T"] == "55.5 %"
+    assert table["test mIoU"].to_dict()["Mask2Former ResNet-10-T"] == "not measured"
+    assert "flatters: it lies 9 to 14 points above test" in said(page)
     assert "one clip of one street" in said(page)
 
 

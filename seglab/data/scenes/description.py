@@ -32,4 +32,4 @@ def describe(stage: Stage, mask: Image, time_of_day: str, weather: str) -> str:
     sky = {"clear": "Clear", "overcast": "Overcast", "rain": "Rainy", "fog": "Foggy"}[weather]
     time = {"day": "day", "golden hour": "golden hour", "dusk": "dusk", "night": "night"}[time_of_day]
     listed = ", ".join(found[:-1]) + (" and " if len(found) > 1 else "") + found[-1] if found else "an empty road"
-    return f"{sky} {time} on a drawn street with {listed}."
+    return f"{sky} {time} on a procedural street with {listed}."

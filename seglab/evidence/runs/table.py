@@ -11,8 +11,11 @@ import numpy as np
 import pandas as pd
 
 from seglab.labels import space
+from seglab.records import held_out
 from seglab.records.fields import clean
+from seglab.records.files import RunError
 from seglab.records.lock import is_locked
+from seglab.records.runs import Record, read_record
 
 STOPPED = "stopped"  # a run that says it is running while nobody holds its lock
 SEARCHED = ("run", "title", "model", "size", "data_name", "label_space", "device", "git_commit", "citation")
@@ -22,12 +25,24 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def with_state(runs: pd.DataFrame, root: Path) -> pd.DataFrame:
-    """Return sound runs with a column ``state``: the status, but :data:`STOPPED` where a running run has no process."""
+    """Return sound runs with ``state``, the status, but :data:`STOPPED` where a running run has no process; and ``test_miou``."""
     state = [
         STOPPED if status == "running" and not is_locked(root / run) else clean(status, 40)
         for run, status in zip(runs["run"].tolist(), runs["status"].tolist(), strict=True)
     ]
-    return runs.assign(state=pd.Series(state, index=runs.index, dtype="str"))
+    tested = pd.Series([_test_miou(root, run) for run in runs["run"].tolist()], index=runs.index, dtype="float64")
+    return runs.assign(state=pd.Series(state, index=runs.index, dtype="str"), test_miou=tested)
+
+
+def _test_miou(root: Path, run: str) -> float:
+    """Return a run's mIoU on test; NaN where it was not measured or its file cannot be used."""
+    if not (root / run / held_out.FILE).is_file():
+        return float("nan")
+    try:
+        found, _ = held_out.of_run(Record(root / run, read_record(root / run)))
+    except RunError:
+        return float("nan")
+    return found.miou if found else float("nan")
 
 
 def select(runs: pd.DataFrame, words: str = "", **chosen: Sequence[str]) -> pd.DataFrame:
@@ -69,6 +84,7 @@ def overview(runs: pd.DataFrame) -> pd.DataFrame:
             "status": _badges(text("state", 20)),
             "experiment": text("experiment"),
             "val mIoU (%)": miou.where(own),
+            "test mIoU (%)": runs["test_miou"] * 100,
             "reported mIoU (%)": miou.mask(own),
             "epochs": runs["epochs"],
             "s/epoch": runs["seconds_per_epoch"],

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from seglab.data import clip_note
 from seglab.evidence.classes import CLASS_METRICS, ClassCurves, Over
 from seglab.evidence.images import counted_epochs
 from seglab.records.files import RunError
@@ -71,7 +72,7 @@ class View:
     def one_clip(self) -> bool:
         """Whether neighbouring images are frames of one clip."""
         first = self.runs.iloc[0]
-        return first["data_name"] in results.CLIPS and first["split"] == "val"
+        return bool(clip_note(first["data_name"], first["split"]))
 
     @cached_property
     def keys(self) -> dict[str, image_counts.Key]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from seglab.images import blend, encode_png, safe_stem
 from seglab.labels import VOID
 from seglab.predict.files import geojson_bytes, zip_files
-from seglab.predict.model import Model
+from seglab.predict.model import Model, beside_test
 from seglab.predict.report import Entry, report
 from seglab.ui.asking import Settings
 from seglab.ui.compare.panels import Result, facts, labels_at, seen_view
@@ -85,6 +85,7 @@ def _report(photo: ShownPhoto, results: list[Result], chosen: Settings, view: Ma
         palette=chosen.palette,
         opacity=view["opacity"] / 100,
         hidden=view["hidden"],
+        note=beside_test(r.model for r in results),
     )
 
 

@@ -9,12 +9,13 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.labels import GROUPS, SPACES, remap_table, rolls_up, space
-from seglab.predict.model import Model
+from seglab.predict.model import Model, beside_test
 from seglab.predict.scores import to_labels
 from seglab.ui.asking import Settings, ask_all
 from seglab.ui.compare.own_runs import own_run
 from seglab.ui.models import choose_models
 from seglab.ui.photos import ShownPhoto
+from seglab.ui.results import plain
 from seglab.ui.viewer import Panel, format_view, parse_view, viewer
 from seglab.ui.workbench import Answer, workbench
 
@@ -125,6 +126,8 @@ def _panels(photo: ShownPhoto, chosen: Settings, was_pending: bool) -> None:
     seen_view().update(view or opening)
     if view is not None and (text := format_view(view)) != st.query_params.get("view"):
         st.query_params["view"] = text
+    if said := beside_test(chosen.models, origin=False):
+        st.caption(f"{plain(said, 300)} How both were measured: the tab *Models*.")
     notes = {answer.note for answer in answers.values() if answer is not None and answer.note}
     for note in sorted(notes):
         st.caption(f":material/info: {note}")

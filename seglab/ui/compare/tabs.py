@@ -143,8 +143,9 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
         st.caption(plain(said, 600))
     st.caption(
         "Val figures: dataset-level mIoU over the whole validation split at the last epoch, from the stored float16 "
-        "weights. CamVid's val split is one clip of one street: frames are not independent."
+        "weights."
     )
+    _test_by_class(results)
     if times:
         st.plotly_chart(latency_bars(pd.DataFrame(times)), key="latency", alt="Latency by step and model")
         h, w = photo.work[chosen.detail].shape[:2]
@@ -155,6 +156,19 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
         )
     else:
         st.caption("These answers were stored ahead of time; upload a photo to see latencies of this machine.")
+
+
+def _test_by_class(results: list[Result]) -> None:
+    """Offer the IoU of each class on held-out images, of the models that have it."""
+    tested = {r.model.title: r.model.facts.test for r in results if r.model.facts.test}
+    if not tested:
+        return
+    with st.expander("Test IoU by class"):
+        table = pd.DataFrame({title: dict(test.iou) for title, test in tested.items()}) * 100
+        shown = {title: st.column_config.NumberColumn(format="%.0f %%") for title in table.columns}
+        st.dataframe(table, height="content", column_config=shown, key="test-classes")
+        for origin in dict.fromkeys(test.origin for test in tested.values()):
+            st.caption(plain(origin, 300))
 
 
 def _photo_rows(photo: ShownPhoto, results: list[Result], chosen: Settings) -> list[dict[str, Any]]:

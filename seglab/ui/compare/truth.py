@@ -51,7 +51,10 @@ def _choose_truth(photo: ShownPhoto, chosen: Settings) -> NDArray[np.uint8] | No
             known = f"{space(photo.truth_space).title}; choose that label space or {space(GROUPS).short}"
             st.info(f"This sample's mask has {known}.")
             return None
-        st.caption("Ground truth: the exact mask of this procedural scene.")
+        st.caption(
+            "Ground truth: the exact mask of this procedural scene. It was chosen so that the models differ "
+            "(docs/data.md), so it ranks none of them."
+        )
         return remap(photo.truth, photo.truth_space, chosen.space.key)
     source = mask_space()
     if not rolls_up(source, chosen.space.key):

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from seglab.data import clip_note
 from seglab.evidence.pointing import coactivation_table, pointing_table
 from seglab.explain.pointing import METHODS
 from seglab.figures.cams import coactivation_figure, pointing_figure
@@ -110,7 +111,7 @@ def _maps(found: Found, label_space: LabelSpace) -> None:
 def _pointing(found: Found, label_space: LabelSpace) -> None:
     st.markdown("#### How well does the evidence point at its class?")
     first = found[0][1]
-    one_clip = str(first.about.get("data")) in results.CLIPS and first.about["split"] == "val"
+    one_clip = bool(clip_note(first.about.get("data"), first.about["split"]))
     by_title = {ref.title: cams for ref, cams in found}
     table = pointing_table(by_title, label_space.names, one_clip)
     if table.empty:

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from seglab.data import clip_note
 from seglab.data.corruptions import CORRUPTIONS, SEVERITIES
 from seglab.evidence.curves import ALPHA
 from seglab.evidence.images import block_of
@@ -95,7 +96,7 @@ def _measured_on(ref: Model, one: Robustness) -> tuple[object, ...]:
 def _answer(found: Found, by_title: dict[str, Robustness], table: pd.DataFrame) -> None:
     """Say in a sentence which model loses least, and whether that is more than a few images would do."""
     about, images = found[0][1].about, len(found[0][1].stems)
-    one_clip = str(about.get("data")) in results.CLIPS and about.get("split") == "val"
+    one_clip = bool(clip_note(about.get("data"), about.get("split")))
     every = about.get("every", 1)
     block = max(1, min(block_of(images, one_clip), round(20 / every) if isinstance(every, int) and every > 0 else 1))
     content = tuple((ref.title, zlib.crc32(one.confusions.tobytes())) for ref, one in found)

@@ -108,6 +108,9 @@ def _table(shown: pd.DataFrame, picked: Sequence[str]) -> None:
             "status": badges,
             "experiment": text(width=200),
             "val mIoU (%)": number(format="%.1f", help="Measured by this project's trainers at the last epoch."),
+            "test mIoU (%)": number(
+                format="%.1f", help="On held-out images, where it was measured; not used for any choice."
+            ),
             "reported mIoU (%)": number(
                 format="%.1f", help="As a publication or an imported file says; not measured here."
             ),

@@ -149,7 +149,15 @@ def _comparable(runs: pd.DataFrame, picked: Sequence[str]) -> str:
 def _outcome(rows: pd.DataFrame) -> None:
     shown = run_tables.overview(rows)
     badges = st.column_config.MultiselectColumn(options=list(BADGES), color=list(BADGES.values()))
-    digits = {"val mIoU (%)": 2, "reported mIoU (%)": 2, "epochs": 0, "s/epoch": 1, "hours": 2, "memory (MiB)": 0}
+    digits = {
+        "val mIoU (%)": 2,
+        "test mIoU (%)": 2,
+        "reported mIoU (%)": 2,
+        "epochs": 0,
+        "s/epoch": 1,
+        "hours": 2,
+        "memory (MiB)": 0,
+    }
     config = {name: st.column_config.NumberColumn(format=f"%.{count}f") for name, count in digits.items()}
     config |= {"provenance": badges, "status": badges}
     told = shown[["run", "provenance", "status", *digits]].dropna(axis=1, how="all")

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -103,6 +104,21 @@ def test_reported_figures_never_stand_in_the_column_of_measured_ones(runs: pd.Da
     published = table[table["run"] == "published-fpn-convnextv2/fpn_resnet"]
     assert published["reported mIoU (%)"].tolist() == [pytest.approx(71)]
     assert table["provenance"].tolist() == [[kind] for kind in runs["provenance"]]
+
+
+def test_the_test_figure_stands_beside_val_where_it_was_measured() -> None:
+    bundled = RunStore(ROOT / "results").runs()
+    bundled = bundled[bundled["experiment"] == "camvid-architectures"]
+    table = overview(with_state(bundled, ROOT / "results")).set_index("run")["test mIoU (%)"]
+    assert table["camvid-architectures/deeplabv3plus-seed42"] == pytest.approx(55.5)
+    assert np.isnan(table["camvid-architectures/mask2former-seed42"])
+
+
+def test_a_test_file_that_cannot_be_used_is_no_figure(tmp_path: Path) -> None:
+    write_experiment(tmp_path, seeds=[1], epochs=2, counts_at=(), variants={"x": "X: one"})
+    (folder,) = (tmp_path / "camvid-boundary-ablation").iterdir()
+    (folder / "test.json").write_text("{")
+    assert with_state(RunStore(tmp_path).runs(), tmp_path)["test_miou"].isna().all()
 
 
 def test_cost_is_seconds_times_epochs(runs: pd.DataFrame) -> None:
