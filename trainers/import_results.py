@@ -4,6 +4,7 @@ Delimited text, exports of W&B, TensorBoard, MLflow and Lightning, MMSegmentatio
 
 python -m trainers.import_results FILE.csv --experiment NAME [--label-space KEY] [--title TITLE] [--unit percent]
 python -m trainers.import_results FILE.csv --experiment NAME --variant mine --seed 1 --map Value=mIoU
+python -m trainers.import_results mlflow:STUDY --tracking-uri http://host:5000 --experiment NAME
 """
 
 import sys
@@ -15,6 +16,7 @@ from typer import Argument, Option
 from seglab.cli import among, single
 from seglab.labels import SPACES
 from seglab.records.imports.command import command
+from seglab.records.imports.mlflow import PREFIX, fetch
 from seglab.records.imports.table import MAX_BYTES, ImportedTable, ImportProblem, Said, parse_files, write_import
 from seglab.records.store import RESULTS
 from trainers.training.options import Results
@@ -46,7 +48,9 @@ def mapping(pairs: list[str]) -> dict[str, str]:
     return {name: meaning.strip() for name, _, meaning in (pair.rpartition("=") for pair in pairs)}
 
 
-def _read(file: Path) -> bytes:
+def _read(file: Path, tracking_uri: str) -> bytes:
+    if (name := str(file)).startswith(PREFIX):
+        return fetch(name.removeprefix(PREFIX), tracking_uri)
     with open(file, "rb") as opened:
         return opened.read(MAX_BYTES + 1)
 
@@ -55,7 +59,9 @@ def import_results_command(
     files: Annotated[
         list[Path],
         Argument(
-            metavar="FILE", help=f"Of one experiment, at most {MAX_BYTES // 2**20} MiB each: a table or an export."
+            metavar="FILE",
+            help=f"Of one experiment, at most {MAX_BYTES // 2**20} MiB each: a table or an export; or mlflow:NAME, an "
+            "experiment of a tracking server.",
         ),
     ],
     experiment: Annotated[str, Option(metavar="NAME", help="Name of the new experiment's folder.")],
@@ -72,18 +78,30 @@ def import_results_command(
     ] = None,
     variant: Annotated[str, Option(metavar="NAME", help="Of a file that names none.")] = "",
     seed: Annotated[int | None, Option(metavar="N", help="Of a file that names none.")] = None,
+    epoch: Annotated[
+        int | None, Option(metavar="N", help="Of a file that names none, such as one of final figures.")
+    ] = None,
+    tracking_uri: Annotated[
+        str, Option(metavar="URI", help="Of mlflow:NAME; by default what MLflow itself takes.")
+    ] = "",
     results: Results = RESULTS,
 ) -> int:
     """Do what the command line asks; returns the exit code."""
-    said = Said(label_space, mapping(map_ or []), variant, seed)
+    said = Said(label_space, mapping(map_ or []), variant, seed, epoch)
     try:
-        table = parse_files([(file.name, _read(file)) for file in files], said, cast(Any, unit))
+        table = parse_files([(file.name, _read(file, tracking_uri)) for file in files], said, cast(Any, unit))
         print(*table.notes, sep="\n", end="\n" * bool(table.notes))
         folders = write_import(table, experiment, results, title)
     except ImportProblem as error:
         print(*error.problems, sep="\n", file=sys.stderr)
         if error.flags:
-            again = command([*map(str, files)], experiment, said, unit or "", error.flags)
+            again = command(
+                [*map(str, files), *(["--tracking-uri", tracking_uri] * bool(tracking_uri))],
+                experiment,
+                said,
+                unit or "",
+                error.flags,
+            )
             print(f"with what the file does not say: {again}", file=sys.stderr)
         return 1
     except (OSError, ValueError) as error:  # a path with a NUL byte is a ValueError

@@ -22,6 +22,7 @@ def command(files: Sequence[str], experiment: str, said: Said, unit: str = "", f
     words += ["--unit", unit] if unit else []
     words += ["--variant", said.variant] if said.variant else []
     words += ["--seed", str(said.seed)] if said.seed is not None else []
+    words += ["--epoch", str(said.epoch)] if said.epoch is not None else []
     words += _maps(said.mapping)
     stem = PurePath(files[0]).stem if files else ""
     return shlex.join([*words, *(flag or stem or "mine" for flag in flags)])

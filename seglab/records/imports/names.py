@@ -140,9 +140,9 @@ def read_columns(
     for key in KEYS:
         if key not in keys and key not in given:
             _missing(key, problems)
-    if "epoch" not in keys:
+    if "epoch" not in keys and "epoch" not in given:
         number = next((n for n, name in unknown if name and _is_number(first, n - 1)), 0)
-        _suggest(header[number - 1] if number else "COLUMN", problems)
+        _suggest(header[number - 1] if number else "", problems)
     seen: dict[str, str] = {}
     for name, key in zip(header, keys, strict=True):
         if key and key in seen:
@@ -252,7 +252,10 @@ def _is_idle(first: Sequence[str], at: int) -> bool:
 
 
 def _suggest(name: str, problems: Problems) -> None:
-    """Suggest a column as the epoch, and no other meaning for it."""
+    """Suggest a column as the epoch, and no other meaning for it; one epoch for all figures where none may be it."""
+    if not name:
+        problems.flags += ["--epoch", "1"]
+        return
     pairs = list(zip(problems.flags[::2], problems.flags[1::2], strict=True))
     kept = [pair for pair in pairs if not pair[1].startswith(f"{name}=")]
     problems.flags = [word for pair in [*kept, ("--map", f"{name}=epoch")] for word in pair]
@@ -262,7 +265,7 @@ def _missing(key: str, problems: Problems) -> None:
     how = {
         "variant": "say it with --variant",
         "seed": "say it with --seed",
-        "epoch": "say which it is: --map COLUMN=epoch",
+        "epoch": "say which it is, --map COLUMN=epoch, or of which one all figures are, --epoch N",
     }
     problems.add(
         f"the header lacks the column {key}; {how[key]}, or give it variant, seed, epoch and one column per metric"

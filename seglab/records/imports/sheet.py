@@ -39,12 +39,14 @@ class Said:
         mapping: name of a column to what it is; ``skip`` leaves it out.
         variant: of a file that names none.
         seed: of a file that names none.
+        epoch: of a file that names none, such as one of final figures.
     """
 
     label_space: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
     variant: str = ""
     seed: int | None = None
+    epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -139,7 +141,8 @@ def read_sheet(data: bytes, said: Said | None = None, name: str = "") -> Sheet:
         said = replace(said, variant=match[1], seed=int(match[2]))
         note = f"variant {match[1]} and seed {int(match[2])} read from the file's name"
         grid = replace(grid, notes=(*grid.notes, note))
-    given = {key for key, value in (("variant", said.variant), ("seed", said.seed)) if value not in ("", None)}
+    answers = {"variant": said.variant, "seed": said.seed, "epoch": said.epoch}
+    given = {key for key, value in answers.items() if value not in ("", None)}
     seeded = "" if "seed" in given else _seeded(grid, first)
     columns = read_columns(
         grid.header,
@@ -156,6 +159,8 @@ def read_sheet(data: bytes, said: Said | None = None, name: str = "") -> Sheet:
         _variant(said.variant, None, problems)
     if said.seed is not None and not 0 <= said.seed <= MAX_SEED:
         problems.add(f"expected a seed from 0 to {MAX_SEED}, got {said.seed}")
+    if said.epoch is not None and not 0 <= said.epoch <= MAX_EPOCH:
+        problems.add(f"expected an epoch from 0 to {MAX_EPOCH}, got {said.epoch}")
     problems.check()
     if head is None:
         raise ImportProblem(["the file has a header and no row below it"])
@@ -209,7 +214,10 @@ def _read(grid: Grid, columns: Columns, said: Said, problems: Problems) -> Sheet
         lines.append(line)
         variants.append(_variant(variant, line, problems))
         seeds.append(seed)
-        epochs.append(cell.whole(cells[at["epoch"]].strip(), "epoch", MAX_EPOCH, line))
+        epoch = said.epoch
+        if epoch is None:
+            epoch = cell.whole(cells[at["epoch"]].strip(), "epoch", MAX_EPOCH, line)
+        epochs.append(epoch)
         for i, name in zip(metrics, names, strict=True):
             values.append(cell.value(cells[i].strip(), name, columns.keys[i] in PLAIN, line))
     if cell.comma and cell.point:

@@ -92,6 +92,7 @@ def parse_csv(
     mapping: Mapping[str, str] | None = None,
     variant: str = "",
     seed: int | None = None,
+    epoch: int | None = None,
 ) -> ImportedTable:
     """Return the runs in a table with the columns ``variant, seed, epoch`` and one per metric or class, or in an export.
 
@@ -103,11 +104,12 @@ def parse_csv(
         mapping: name of a column to what it is, such as ``{"Value": "mIoU"}``; ``skip`` leaves it out.
         variant: of a file that names none.
         seed: of a file that names none.
+        epoch: of a file that names none.
 
     Raises:
         ImportProblem: with one sentence per problem, each naming its lines.
     """
-    return parse_files([(name, data)], Said(label_space, mapping or {}, variant, seed), unit)
+    return parse_files([(name, data)], Said(label_space, mapping or {}, variant, seed, epoch), unit)
 
 
 def parse_files(files: Sequence[tuple[str, bytes]], said: Said, unit: Unit | None = None) -> ImportedTable:

@@ -9,6 +9,7 @@ import streamlit as st
 from seglab.labels import SPACES
 from seglab.records.imports.command import command
 from seglab.records.imports.names import KEYS, METRICS, PLAIN, SKIP
+from seglab.records.imports.sheet import MAX_EPOCH
 from seglab.records.imports.table import ImportedTable, ImportProblem, Said
 from seglab.ui.results import plain
 
@@ -25,9 +26,9 @@ def ask(problem: ImportProblem, space: str, file: str) -> Said:
         space: key of the label space; empty where it is not said.
         file: tells files apart: answers are about one of them.
     """
-    variant, seed, mapping = "", None, {}
+    variant, seed, epoch, mapping = "", None, None, {}
     names = [name for name in dict.fromkeys(problem.unknown) if name][:_COLUMNS_ASKED]
-    if not ({"--variant", "--seed"} & set(problem.flags) or names):
+    if not ({"--variant", "--seed", "--epoch"} & set(problem.flags) or names):
         return Said(space or None)
     st.markdown("**What the file does not say**")
     with st.container(horizontal=True):
@@ -35,6 +36,9 @@ def ask(problem: ImportProblem, space: str, file: str) -> Said:
             variant = st.text_input("Variant", key=f"import-variant-{file}", max_chars=80, width=240)
         if "--seed" in problem.flags:
             seed = st.number_input("Seed", 0, 2**32 - 1, None, 1, key=f"import-seed-{file}", width=160)
+        if "--epoch" in problem.flags:
+            words = "Epoch of all figures"
+            epoch = st.number_input(words, 0, MAX_EPOCH, None, 1, key=f"import-epoch-{file}", width=180)
     classes = dict.fromkeys(name for key, one in SPACES.items() if space in ("", key) for name in one.names)
     meanings = ["", SKIP, *KEYS, *METRICS, *PLAIN, *classes]
     with st.container(horizontal=True):
@@ -44,7 +48,8 @@ def ask(problem: ImportProblem, space: str, file: str) -> Said:
             )
             if chosen:
                 mapping[name] = chosen
-    return Said(space or None, mapping, variant.strip(), None if seed is None else int(seed))
+    whole = [None if one is None else int(one) for one in (seed, epoch)]
+    return Said(space or None, mapping, variant.strip(), *whole)
 
 
 def _meaning(name: str) -> str:

@@ -163,6 +163,45 @@ CASES: dict[str, tuple[str, dict[str, Any], Curves, list[str]]] = {
             "`run` read as variant",
         ],
     ),
+    "mlflow without steps": (
+        lines("run_name,key,value", "A-seed1,val_miou,0.41", "B-seed1,val_miou,0.4", "B-seed1,lr,0.1"),
+        {"epoch": 160},
+        {("A", 1): [{"epoch": 160, "miou": 0.41, "lr": None}], ("B", 1): [{"epoch": 160, "miou": 0.4, "lr": 0.1}]},
+        [
+            "an MLflow export: one run a `run_name`, one column a `key`, no step, so figures of one epoch",
+            "`val_miou` read as mIoU",
+            "`run` read as variant",
+            "variant and seed read from the run's name, such as `A-seed1`",
+        ],
+    ),
+    "mlflow search_runs": (
+        lines(
+            "run_id,experiment_id,status,artifact_uri,start_time,metrics.val_miou,params.seed,params.loss,tags.mlflow.runName",
+            "ab,1,FINISHED,s3://x,2026,0.41,3,ce,first",
+            "cd,1,FINISHED,s3://y,2026,0.52,4,dice,second",
+        ),
+        {"epoch": 160},
+        {("first", 3): miou((160, 0.41)), ("second", 4): miou((160, 0.52))},
+        [
+            "an MLflow export: a table of runs, one a `tags.mlflow.runname`; it holds no step, so figures of one epoch",
+            "`val_miou` read as mIoU",
+            "`run` read as variant",
+            "left out: `params.loss`",
+        ],
+    ),
+    "mlflow page": (
+        lines(
+            "Start Time,Duration,Run ID,Name,Source Type,Source Name,User,Status,lr,seed,val_miou",
+            "2026-11-27,5s,ab,A,LOCAL,train.py,me,FINISHED,0.1,3,0.41",
+        ),
+        {"epoch": 160},
+        {("A", 3): [{"epoch": 160, "lr": 0.1, "miou": 0.41}]},
+        [
+            "an MLflow export: a table of runs, one a `name`; it holds no step, so figures of one epoch",
+            "`val_miou` read as mIoU",
+            "`run` read as variant",
+        ],
+    ),
     "wandb history": (
         HISTORY,
         MINE,
@@ -350,7 +389,7 @@ def test_event_files_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["tensorboard", "mlflow", "wandb history", "lightning", "mmsegmentation", "hugging face"]
+    "name", ["tensorboard", "mlflow", "mlflow page", "wandb history", "lightning", "mmsegmentation", "hugging face"]
 )
 def test_the_command_that_a_refusal_prints_works(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -386,6 +425,10 @@ def test_a_column_that_may_be_the_epoch_is_suggested() -> None:
         ),
         (TENSORBOARD, {"variant": "x", "seed": -1, "mapping": {"Value": "mIoU"}}, "expected a seed from 0"),
         (MLFLOW + "abc,val_miou,0.6,2,19\n", {"seed": 1}, "line 4: variant 'abc', seed 1, epoch 2 stands in line 3"),
+        (UNEVEN, {"epoch": 1}, "leave --epoch out"),
+        ("Run ID,Status,Start Time,val_miou\nab,FINISHED,2026\n", {"seed": 1, "epoch": 1}, "line 2: expected 4 cells"),
+        ("run_id,key,value\nab,val_miou,0.5\n", {"seed": 1}, "--map COLUMN=epoch, or of which one all figures are"),
+        ("run_id,key,value\nab,val_miou,0.5\n", {"seed": 1, "epoch": -1}, "expected an epoch from 0"),
         (MLFLOW.replace("0.52", "much"), {"seed": 1}, "line 3: column val_miou: expected a number"),
         (WANDB.replace("B-seed1", "B"), {}, "the run 'B' does not tell its seed"),
         (lines("variant,seed,epoch,mIoU", "A,1,0,30", "A,1,1,0.41", "A,1,2,45"), {}, "line 3: mixed units"),
