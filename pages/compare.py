@@ -1,6 +1,10 @@
 """What does each model see in my photo?"""
 
-from seglab.ui import models, page, photos, workbench
+from contextlib import nullcontext
+
+import streamlit as st
+
+from seglab.ui import models, page, photos, presenting, workbench
 from seglab.ui.compare import panels, tabs
 
 page.begin("What does each model see in your photo?")
@@ -9,6 +13,8 @@ if not models.offered():
 
 chosen_photo, *other_photos = photos.picker()
 chosen = panels.settings()
+first = st.container() if presenting.front() else nullcontext()
 answers = panels.results(chosen_photo, chosen)
-tabs.tabs(chosen_photo, other_photos, chosen, answers)
+with first:
+    tabs.tabs(chosen_photo, other_photos, chosen, answers)
 workbench.workbench().warm_up()

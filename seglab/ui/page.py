@@ -5,6 +5,8 @@ from collections.abc import Callable, Mapping
 import streamlit as st
 from streamlit.runtime import Runtime
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.runtime.scriptrunner_utils.script_requests import ScriptRequestType
 
 from seglab.ui import presenting
 
@@ -18,11 +20,29 @@ def begin(title: str, question: str = "") -> None:
     if PagesManager.uses_pages_directory and is_served():
         PagesManager.uses_pages_directory = False
         st.rerun()
+    if current() != title and is_served():
+        _forget_fragments()
     st.session_state["script-run"], st.session_state["page"] = script_run() + 1, title
     st.title(title, anchor=False)
     if question and not presenting.asked():
         st.markdown(question)
     presenting.begin()
+
+
+def _forget_fragments() -> None:
+    """Drop what the fragments of the page before still ask for.
+
+    Their timers go on in the browser until it hears of the new page. Streamlit 1.67 keeps such a request until the new page
+    has run, then runs it as one of the old page, and the browser is left with an empty page.
+    """
+    context = get_script_run_ctx()
+    if context is None or context.script_requests is None:
+        return
+    context.fragment_storage.clear()  # what comes from now on is refused when it comes
+    requests = context.script_requests
+    with requests._lock:
+        if requests._state == ScriptRequestType.RERUN and requests._rerun_data.fragment_id_queue:
+            requests._state = ScriptRequestType.CONTINUE
 
 
 def tabs(bodies: Mapping[str, Callable[[], object]], key: str = "tab") -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from seglab.images import MAX_BYTES, SUFFIXES, ImageError, open_mask, open_photo, resize
 from seglab.predict.samples import LABEL_SPACE, SAMPLES, load_sample
 from seglab.predict.scores import DETAILS, Detail, shrink_to_work
-from seglab.ui import page
+from seglab.ui import page, presenting
 from seglab.ui.viewer import display_size
 
 TYPES = list(SUFFIXES)
@@ -118,10 +118,11 @@ def picker() -> list[ShownPhoto]:
         uploads = {file.file_id: file for file in files}
         _take(shelf, uploads, shot)
         _remove_earlier(shelf, [key for key in shelf.photos | shelf.refused if key not in uploads])
-        st.caption(
-            "Photos stay in memory and are never stored. Samples: procedural scenes, the class of every pixel known.",
-            width="content",
-        )
+        if not presenting.asked():
+            st.caption(
+                "Photos stay in memory and are never stored. Samples: procedural scenes, the class of every pixel known.",
+                width="content",
+            )
     titles = {key: photo.name for key, photo in shelf.photos.items()}
     titles |= {f"sample:{s.key}": f"Sample: {s.title}" for s in SAMPLES}
     if shelf.arrived in shelf.photos:

@@ -16,15 +16,21 @@ from seglab.labels.strict_yaml import read_yaml
 
 TOUR = Path(__file__).with_name("tour.yaml")
 KEY = "present"
+FRONT = "front"  # of a link: what is chosen below the page's first picture stands first
 _PENDING = "present-pending"
 PAGES = ("compare", "convergence", "classes", "gradcam", "robustness", "runs")
-_WIDGETS = "Selectbox MultiSelect ButtonGroup Slider FileUploader Checkbox TextInput NumberInput DownloadButton Expander Popover"
+_WIDGETS = (
+    *("Selectbox", "MultiSelect", "ButtonGroup", "Slider", "FileUploader"),
+    *("Checkbox", "TextInput", "NumberInput", "DownloadButton"),
+)
+_CONTENT = ("Markdown", "FullScreenFrame", "Heading", "Alert", "Progress", "Tabs")
 _LARGE = """
 <style>
   [data-testid=stHeader] {display: none}
   [data-testid=stMainBlockContainer] {padding-top: 1.2rem}
   [data-testid=stMain] p, [data-testid=stMain] li {font-size: 1.25rem; line-height: 1.5}
   [data-testid=stMain] h1 {font-size: 2.2rem}
+  [data-testid=stMain] h4 {font-size: 1.35rem}
 </style>
 """
 
@@ -71,6 +77,25 @@ def _tour(changed: float) -> tuple[Step, ...]:
 def asked() -> str:
     """Return what the link says of presenting; empty where the page is an ordinary one."""
     return str(st.query_params.get(KEY, ""))
+
+
+def _folded() -> list[str]:
+    """Return the selectors of what is folded away: widgets, what opens on a click, and rows that are left without content."""
+    strip = ":not(.st-key-present-strip, .st-key-present-strip *, :has(.st-key-present-strip))"
+    content = ", ".join(f"[data-testid=st{name}]" for name in _CONTENT)
+    return [
+        *(
+            f"[data-testid=stMain] [data-testid=stElementContainer]:has([data-testid=st{one}]){strip}"
+            for one in _WIDGETS
+        ),
+        f"[data-testid=stMain] [data-testid=stLayoutWrapper]:has(> [data-testid=stPopover], > [data-testid=stExpander]){strip}",
+        f"[data-testid=stMain] [data-testid=stLayoutWrapper]:not(:has({content})){strip}",
+    ]
+
+
+def front() -> bool:
+    """Return whether the link asks for what a page shows below its first picture (``front=yes``) to stand first."""
+    return bool(asked() and st.query_params.get(FRONT))
 
 
 def begin() -> None:
@@ -125,9 +150,7 @@ def begin() -> None:
     if step is not None:
         st.markdown(f"**{number} of {len(tour)} · {step.title}.** {step.say}")
     if not shown:
-        rules = ", ".join(
-            f"[data-testid=stMain] [data-testid=st{name}]:not(.st-key-present-strip *)" for name in _WIDGETS.split()
-        )
+        rules = ", ".join(_folded())
         st.html(f"<style>{rules} {{display: none}}</style>")
 
 
@@ -154,8 +177,12 @@ def _set_link(link: Mapping[str, str]) -> None:
 
 def _stay(step: Step, number: int) -> None:
     """Go to a step of the same page: its widgets own their part of the link, so they are set, and not the link."""
-    st.session_state.update(step.link)
-    st.query_params[KEY] = str(number)
+    st.session_state.update({name: value for name, value in step.link.items() if name != FRONT})
+    for name, value in ((FRONT, step.link.get(FRONT, "")), (KEY, str(number))):
+        if value:
+            st.query_params[name] = value
+        elif name in st.query_params:
+            del st.query_params[name]
 
 
 def _move(tour: tuple[Step, ...], here: int, to: int, **button: Any) -> None:

@@ -18,6 +18,28 @@ from seglab.ui import page
 
 page.tabs({{name: lambda name=name: st.markdown(f"body of {{name}}") for name in ("one", "two", "three")}})
 """
+PAGES = """
+import sys, time
+import streamlit as st
+sys.path.insert(0, {root!r})
+from seglab.ui import page, presenting
+
+presenting.begin = lambda: None
+
+def first():
+    page.begin("first")
+    st.fragment(lambda: st.markdown("looks again"), run_every=0.2)()
+    if st.button("Go"):
+        st.switch_page(second)
+
+def other():
+    page.begin("second")
+    time.sleep(1)
+    st.markdown("body of second")
+
+first_page, second = st.Page(first, default=True), st.Page(other, url_path="second")
+st.navigation([first_page, second]).run()
+"""
 SCRIPT = """
 import time
 import streamlit as st
@@ -79,3 +101,45 @@ def test_a_tab_that_is_opened_while_another_ones_answer_arrives_stays_open(chrom
         expect(page.get_by_text("body of one")).to_be_visible()
         page.close()
     assert undone == ["three"]
+
+
+def test_a_fragment_that_asks_once_more_after_its_page_was_left_does_not_empty_the_next(
+    chromium: Browser, tmp_path: Path
+) -> None:
+    script = tmp_path / "pages.py"
+    script.write_text(PAGES.format(root=str(ROOT)), "utf-8")
+    late: list[bytes] = []
+
+    def repeat(route: WebSocketRoute) -> None:
+        """Ask for the first page's fragment after the click, before and while the second page runs, as slow lines do."""
+        server = route.connect_to_server()
+        looked: list[bytes] = []
+
+        def ask(data: str | bytes) -> None:
+            raw = data if isinstance(data, bytes) else data.encode()
+            message = BackMsg()
+            message.ParseFromString(raw)
+            server.send(raw)
+            if message.rerun_script.fragment_id:
+                looked.append(raw)
+            elif looked and not late:
+                for _ in range(3):
+                    late.append(looked[-1])
+                    server.send(looked[-1])
+                    page.wait_for_timeout(150)
+
+        route.on_message(ask)
+        server.on_message(lambda data: route.send(data))
+
+    with serve(script) as running:
+        page = chromium.new_page()
+        page.route_web_socket("**/_stcore/stream", repeat)
+        page.goto(running.url)
+        expect(page.get_by_text("looks again")).to_be_visible()
+        page.wait_for_timeout(1000)
+        page.get_by_role("button", name="Go").click()
+        expect(page.get_by_text("body of second")).to_be_visible()
+        page.wait_for_timeout(1500)
+        expect(page.get_by_text("body of second")).to_be_visible()
+        page.close()
+    assert len(late) == 3

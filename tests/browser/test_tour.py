@@ -1,11 +1,23 @@
 """The tour in a browser: entered from any page, walked with the arrow keys both ways."""
 
+import re
+
 import pytest
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 
 pytestmark = pytest.mark.browser
+
+
+FOLDED = ("stFileUploader", "stPopover", "stSelectbox", "stMultiSelect", "stButtonGroup", "stSlider", "stExpander")
+SAID = {
+    2: "models give the same answer on",
+    3: "Positive evidence per pixel",
+    4: "At epoch 10 C leads D",
+    5: "after Holm's correction over 19 classes",
+    6: re.compile("RandomRain.*severity"),
+}
 
 
 def expect_step(page: Page, number: int) -> None:
@@ -28,6 +40,9 @@ def test_the_arrow_keys_walk_there_and_back_and_escape_ends_it(open_page: OpenPa
     for number in range(2, 7):
         page.keyboard.press("ArrowRight")
         expect_step(page, number)
+        expect(page.get_by_text(SAID[number]).first).to_be_visible(timeout=60_000)
+        for kind in FOLDED:
+            expect(page.get_by_test_id("stMain").get_by_test_id(kind).locator("visible=true")).to_have_count(0)
     for number in range(5, 0, -1):
         page.keyboard.press("ArrowLeft")
         expect_step(page, number)

@@ -53,16 +53,14 @@ def _wide(grid: Grid, names: list[str], run: str) -> Grid | None:
     prefixed = any(name.startswith("metrics.") for name in names)
     if not prefixed and not {"start time", "status"} <= set(names):
         return None
-    before = () if prefixed else names[: names.index("status") + 1]  # on the page's table figures stand after it
+    before = () if prefixed else names[: names.index("status") + 1]  # what stands before the figures
     columns = {names.index(run): "run"}
     for at, name in enumerate(names):
         if name in ("seed", "params.seed"):
             columns[at] = "seed"
         elif name.startswith("metrics."):
             columns[at] = grid.header[at][len("metrics.") :]
-        elif name.startswith("params.") or (
-            not prefixed and name not in names[: names.index("status") + 1]
-        ):  # left out unless --map says what it is
+        elif name.startswith("params.") or (before and name not in before):  # left out unless --map says what it is
             columns[at] = grid.header[at]
     kept = sorted(columns)
 

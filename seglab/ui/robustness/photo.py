@@ -19,7 +19,7 @@ from seglab.labels import SPACES, remap, rolls_up, space
 from seglab.measure import metrics
 from seglab.predict.model import Model
 from seglab.predict.scores import to_labels
-from seglab.ui import page, photos, results
+from seglab.ui import page, photos, presenting, results
 from seglab.ui.asking import Settings, ask_all
 from seglab.ui.explaining import PREFERRED, Question, cam_bench
 from seglab.ui.models import choose_models
@@ -77,7 +77,8 @@ def photo() -> None:
             width=130,
             help="Another number: other drops, other noise.",
         )
-    _gallery(shown, cast(Severity, severity), int(seed))
+    if not presenting.front():
+        _gallery(shown, cast(Severity, severity), int(seed))
     key = st.pills(
         "Look closer at",
         list(CORRUPTIONS),
