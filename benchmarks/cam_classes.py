@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from benchmarks.distance_maps import timed_ms
-from seglab.explain.gradcam import METHODS, Explainer, Map, as_image, class_mean
+from seglab.explain.gradcam import Explainer, Map, as_image, class_mean
+from seglab.explain.pointing import METHODS
 from seglab.models import spec
 from seglab.predict.networks import load_run
 from seglab.predict.samples import load_sample
