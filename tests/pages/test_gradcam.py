@@ -13,6 +13,7 @@ from seglab.explain.pointing import energy_inside
 from seglab.labels import space
 from seglab.models import spec
 from seglab.predict.networks import load_run
+from seglab.predict.samples import SAMPLES, load_sample
 from seglab.predict.shelf import shelf
 from seglab.ui import explaining as cam_work
 from seglab.ui import models
@@ -77,8 +78,13 @@ def test_a_link_full_of_nonsense_opens_the_default(at: str) -> None:
     assert "Nothing is marked yet" in said(page)
 
 
+CAR = CAMVID.names.index("car")  # the first sample has one
+
+
 def test_a_mark_in_the_link_is_explained_by_what_each_model_predicts_there() -> None:
-    page = open_at(tab="Why here?", at="80-550-80-550")
+    mask = load_sample(SAMPLES[0].key)[1]
+    y, x = (int(np.median(at) * 1000 / size) for at, size in zip(np.nonzero(mask == CAR), mask.shape, strict=True))
+    page = open_at(tab="Why here?", at=f"{x}-{y}-{x}-{y}")
     assert said(page).count("explains car at the mark") == 2
     page.selectbox(key="here-class").set_value("car")
     assert said(settle(page)).count("explains car at the mark") == 2
