@@ -128,7 +128,7 @@ def test_a_model_that_fails_is_reported_while_the_others_go_on(
     predict = Segmenter.predict
 
     def broken(self: Segmenter, *args: Any) -> Any:
-        if self.model.key == "mask2former":
+        if self.model.key == "mask2former-tiny":
             raise RuntimeError("out of memory\nsecond line")
         return predict(self, *args)
 
@@ -178,7 +178,7 @@ def test_only_the_named_models_run(
     ("words", "says"),
     [
         ([], "no trained model on the shelf; train one"),
-        (["--model", "/no/such/run"], "could not load the Mask2Former checkpoint '/no/such/run'"),
+        (["--model", "/no/such/run"], "expected a model, got '/no/such/run'"),
         (["--only", "deeplabv3plus"], "expected --only out of no trained model, got deeplabv3plus"),
     ],
 )

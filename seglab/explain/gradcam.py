@@ -180,7 +180,8 @@ class Explainer:
     def _scores(self, image: Tensor) -> Tensor:
         answer = self._net(image)
         if isinstance(self._net, QueryModel):
-            return query_sums(*answer, *image.shape[-2:])[0]
+            height, width = image.shape[-2:]
+            return query_sums(answer[0], answer[1], height, width, scale=self._net.mask_scale)[0]
         logits: Tensor = answer[0]
         return logits
 

@@ -38,7 +38,9 @@ class QueryOutput(NamedTuple):
     mask_logits: Tensor  # (N, Q, H / 4, W / 4), H and W padded to a multiple of 32
 
 
-def query_sums(class_logits: Tensor, mask_logits: Tensor, height: int, width: int, chunk: int = 16) -> Tensor:
+def query_sums(
+    class_logits: Tensor, mask_logits: Tensor, height: int, width: int, chunk: int = 16, scale: int = 4
+) -> Tensor:
     """Return per-pixel class scores of a query model, at input size, before they are divided by their sum.
 
     The score of class c is the sum over queries of softmax(class, null class dropped) times sigmoid(mask), with masks
@@ -50,12 +52,13 @@ def query_sums(class_logits: Tensor, mask_logits: Tensor, height: int, width: in
         height: rows of the input before padding.
         width: columns of the input before padding.
         chunk: queries upsampled at a time; bounds the memory.
+        scale: of the masks to the padded input.
 
     Returns:
         ``(N, C, height, width)`` float32, not negative.
     """
     weights = class_logits.float().softmax(-1)[..., :-1]  # (N, Q, C)
-    size = (mask_logits.shape[-2] * 4, mask_logits.shape[-1] * 4)
+    size = (mask_logits.shape[-2] * scale, mask_logits.shape[-1] * scale)
     total: Tensor | None = None
     for start in range(0, mask_logits.shape[1], chunk):
         masks = F.interpolate(mask_logits[:, start : start + chunk].float(), size=size, mode="bilinear")
@@ -65,9 +68,11 @@ def query_sums(class_logits: Tensor, mask_logits: Tensor, height: int, width: in
     return total
 
 
-def query_scores(class_logits: Tensor, mask_logits: Tensor, height: int, width: int, chunk: int = 16) -> Tensor:
+def query_scores(
+    class_logits: Tensor, mask_logits: Tensor, height: int, width: int, chunk: int = 16, scale: int = 4
+) -> Tensor:
     """Return :func:`query_sums` divided by their sum over classes, so that a score can be read as a confidence."""
-    total = query_sums(class_logits, mask_logits, height, width, chunk)
+    total = query_sums(class_logits, mask_logits, height, width, chunk, scale)
     total = total + 1e-20  # a pixel that no query claims is undecided, not a sum of zeros
     return total / total.sum(1, keepdim=True)
 
@@ -103,6 +108,7 @@ class QueryModel(nn.Module):
     """``image (N, 3, H, W)`` normalised float32 to class logits and mask logits of Q queries, any H and W."""
 
     output = "queries"
+    mask_scale = 4  # of its masks to the padded input
 
     def __init__(self, net: Mask2FormerForUniversalSegmentation) -> None:
         super().__init__()

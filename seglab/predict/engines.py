@@ -15,6 +15,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ _COMPILED_SHAPES = 3  # compiled shapes kept per model; each holds its own buffe
 _CACHED_SHAPES = 64  # compiled shapes kept on disk, of all models; some 20 MB each
 _CACHED_MODELS = 32  # conversions kept on disk
 _CONVERTING = threading.Lock()
+_PARITY_PX = ((203, 331), (320, 448))
+LEAST_EQUAL = 0.995  # of the labels, for another engine to stand for torch
 _TOO_LOW = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2")  # of ONEDNN_MAX_CPU_ISA, for OpenVINO
 
 log = logging.getLogger(__name__)
@@ -52,7 +55,8 @@ class Scorer(nn.Module):
         """Return ``(N, C, H, W)`` scores that sum to 1 over C."""
         if isinstance(self.model, QueryModel):
             answer: QueryOutput = self.model(image)
-            return query_scores(answer.class_logits, answer.mask_logits, image.shape[-2], image.shape[-1])
+            size = (image.shape[-2], image.shape[-1])
+            return query_scores(answer.class_logits, answer.mask_logits, *size, scale=self.model.mask_scale)
         return score_dense(self.model(image))
 
 
@@ -191,8 +195,27 @@ def _prune(folder: Path) -> None:
                 old.with_suffix(".bin").unlink(missing_ok=True)
 
 
-def make_engine(model: nn.Module, key: str, engine: EngineName = "auto") -> tuple[Engine, str | None]:
+def agreement(fast: Engine, reference: Engine) -> float:
+    """Return the least share of equal labels of two engines on two samples of different sizes, one of odd sides."""
+    equal = []
+    for seed, (height, width) in enumerate(_PARITY_PX):
+        pixels = cv2.resize(np.random.default_rng(seed).random((12, 16, 3), np.float32), (width, height))
+        image = np.ascontiguousarray(((pixels - 0.45) / 0.225).transpose(2, 0, 1)[None], np.float32)
+        fast.prepare(image.shape)
+        equal.append(float((fast.scores(image).argmax(0) == reference.scores(image).argmax(0)).mean()))
+    return min(equal)
+
+
+def make_engine(
+    model: nn.Module, key: str, engine: EngineName = "auto", *, check: bool = False
+) -> tuple[Engine, str | None]:
     """Pick the fastest engine of this machine.
+
+    Args:
+        model: of :mod:`seglab.models`.
+        key: names weights and versions, for the cache.
+        engine: ``auto`` takes OpenVINO on the CPU and torch on CUDA.
+        check: compare the fast engine's labels with torch's first, for networks that no test of this project knows.
 
     Returns:
         The engine, and a sentence that says why it is not the fast one (none where it is).
@@ -203,7 +226,10 @@ def make_engine(model: nn.Module, key: str, engine: EngineName = "auto") -> tupl
     if engine == "torch" or (engine == "auto" and torch.cuda.is_available()):
         return TorchEngine(model), None
     try:
-        return OpenVINOEngine(model, key), None
+        fast = OpenVINOEngine(model, key)
+        if check and (equal := agreement(fast, TorchEngine(model))) < LEAST_EQUAL:
+            raise RuntimeError(f"OpenVINO answers {equal:.1%} of the labels as torch does")
+        return fast, None
     except Exception as error:  # whatever stops the fast engine, the reference still answers
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         if engine == "openvino":

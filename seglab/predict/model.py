@@ -55,6 +55,7 @@ class Facts:
     commit: str = ""
     test: HeldOut | None = None  # on held-out images of the same data
     no_test: str = "not measured"  # why there is no test figure
+    notes: tuple[str, ...] = ()  # how its files were read where they do not say it themselves
 
     @property
     def test_words(self) -> str:
@@ -78,6 +79,8 @@ class Model:
     )
     shown: bool = True  # without being asked for
     stored: bool = False  # answers stored ahead of time may stand for it
+    stride: int = 32  # photos are padded to multiples of this before they are given to it
+    foreign: bool = False  # its network was not built here, so that a fast engine is compared with torch first
 
     @cached_property
     def id(self) -> str:

@@ -55,7 +55,7 @@ def to_labels(
         scores: ``(C, h, w)``.
         height: rows of the photo.
         width: columns of the photo.
-        table: ``(256,)`` from class id to label.
+        table: ``(256,)`` from class id to label; 255 for what is none, which then is the label.
         num_labels: how many labels the target space has.
 
     Returns:
@@ -70,7 +70,7 @@ def to_labels(
         at = np.clip((np.arange(top, bottom) + 0.5) * (h / height) - 0.5, 0, h - 1)
         low = np.floor(at).astype(int)
         high, fraction = np.minimum(low + 1, h - 1), (at - low).astype(np.float32)[:, None]
-        grouped = np.zeros((num_labels, bottom - top, width), np.float32)
+        grouped = np.zeros((num_labels + 1, bottom - top, width), np.float32)  # the last is none of them
         best, index = np.full(grouped.shape[1:], -1, np.float32), np.zeros(grouped.shape[1:], np.uint8)
         for c in range(num_classes):
             plane = scores[c].astype(np.float32)
@@ -80,8 +80,8 @@ def to_labels(
             better = plane > best
             np.copyto(best, plane, where=better)
             np.copyto(index, table[c], where=better)
-            grouped[table[c]] += plane
-        sure = np.take_along_axis(grouped, index[None].astype(np.intp), 0)[0]
+            grouped[min(int(table[c]), num_labels)] += plane
+        sure = np.take_along_axis(grouped, np.minimum(index[None], num_labels).astype(np.intp), 0)[0]
         labels[top:bottom] = index
         confidence[top:bottom] = np.clip(np.rint(sure * 255), 0, 255)
     return labels, confidence

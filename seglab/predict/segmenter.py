@@ -11,6 +11,7 @@ import threading
 import time
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from seglab.labels import remap_table, space
 from seglab.models import MEAN, STD
-from seglab.predict.engines import EngineName, make_engine
+from seglab.predict.engines import Engine, EngineName, make_engine
 from seglab.predict.model import Model
 from seglab.predict.scores import Detail, shrink_to_work, to_labels
 
@@ -48,10 +49,10 @@ class Prediction:
         return {name: float(counts[i] / self.labels.size) for i, name in enumerate(names)}
 
 
-def to_input(pixels: Image) -> Scores:
-    """Turn ``(h, w, 3)`` uint8 RGB into ``(1, 3, H, W)`` normalised float32, edges repeated to multiples of 32."""
+def to_input(pixels: Image, stride: int = 32) -> Scores:
+    """Turn ``(h, w, 3)`` uint8 RGB into ``(1, 3, H, W)`` normalised float32, edges repeated to multiples of the stride."""
     h, w = pixels.shape[:2]
-    padded = cv2.copyMakeBorder(pixels, 0, -h % 32, 0, -w % 32, cv2.BORDER_REPLICATE)
+    padded = cv2.copyMakeBorder(pixels, 0, -h % stride, 0, -w % stride, cv2.BORDER_REPLICATE)
     mean, std = np.array(MEAN, np.float32) * 255, np.array(STD, np.float32) * 255
     return np.ascontiguousarray(((padded - mean) / std).transpose(2, 0, 1)[None], dtype=np.float32)
 
@@ -62,6 +63,15 @@ def tile_starts(length: int, tile: int) -> list[int]:
         return [0]
     count = -(-(length - OVERLAP_PX) // (tile - OVERLAP_PX))
     return [round(i * (length - tile) / (count - 1)) for i in range(count)]
+
+
+@runtime_checkable
+class OwnEngine(Protocol):
+    """A source that answers images itself and has no torch network."""
+
+    def engine(self) -> Engine:
+        """Return what answers images."""
+        ...
 
 
 class Segmenter:
@@ -78,11 +88,18 @@ class Segmenter:
     def __init__(self, model: Model, engine: EngineName = "auto") -> None:
         self._lock = threading.Lock()
         self.model, self.label_space, self.weights_sha256 = model, model.label_space, model.sha256
+        self.engine: Engine
+        self.engine_note: str | None = None
+        if isinstance(model.source, OwnEngine):
+            self.engine = model.source.engine()
+            return
         libraries = [version(name) for name in ("timm", "segmentation-models-pytorch", "transformers")]
         makes_the_graph = [GRAPH_VERSION, model.network, model.label_space, *libraries]  # beside the weights
         built = hashlib.sha256(json.dumps(makes_the_graph, sort_keys=True).encode()).hexdigest()
         cached_as = f"{model.network['key']}-{model.sha256[:16]}-{built[:8]}"
-        self.engine, self.engine_note = make_engine(model.source.network().eval(), cached_as, engine)
+        self.engine, self.engine_note = make_engine(
+            model.source.network().eval(), cached_as, engine, check=model.foreign
+        )
 
     def scores(self, pixels: Image, detail: Detail = "standard") -> tuple[NDArray[np.float16], dict[str, float]]:
         """Score a photo.
@@ -102,7 +119,7 @@ class Segmenter:
         spent = {"preprocess": 0.0, "forward": 0.0}
         with self._lock:
             if len(tops) == len(lefts) == 1:
-                image = to_input(small)
+                image = to_input(small, self.model.stride)
                 spent["preprocess"] = _ms(start)
                 self.engine.prepare(image.shape)
                 start = time.perf_counter()
@@ -111,7 +128,8 @@ class Segmenter:
                 return total.astype(np.float16), spent
             spent["preprocess"] = _ms(start)
             tile_h, tile_w = min(h, tile_h), min(w, tile_w)
-            self.engine.prepare((1, 3, tile_h + -tile_h % 32, tile_w + -tile_w % 32))
+            stride = self.model.stride
+            self.engine.prepare((1, 3, tile_h + -tile_h % stride, tile_w + -tile_w % stride))
             start = time.perf_counter()
             total = self._tiled(small, tops, lefts, tile_h, tile_w)
             spent["forward"] = _ms(start)
@@ -121,14 +139,17 @@ class Segmenter:
         """Score overlapping tiles and average them, a tile's middle counting more than its border."""
         h, w = pixels.shape[:2]
         weight = np.minimum.outer(_ramp(tile_h), _ramp(tile_w)).astype(np.float32)
-        total: Scores = np.zeros((space(self.label_space).num_classes, h, w), np.float32)
+        total: Scores | None = None
         weights: Scores = np.zeros((h, w), np.float32)
         for top in tops:
             for left in lefts:
                 at = np.s_[top : top + tile_h, left : left + tile_w]
-                part = self.engine.scores(to_input(pixels[at]))[:, :tile_h, :tile_w]
+                part = self.engine.scores(to_input(pixels[at], self.model.stride))[:, :tile_h, :tile_w]
+                if total is None:
+                    total = np.zeros((len(part), h, w), np.float32)
                 total[:, *at] += part * weight
                 weights[at] += weight
+        assert total is not None  # there is a tile
         return total / weights
 
     def predict(self, pixels: Image, label_space: str | None = None, detail: Detail = "standard") -> Prediction:

@@ -2,10 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,8 +14,7 @@ from seglab.models import MEAN, STD
 from seglab.predict import engines
 from seglab.predict import segmenter as inference
 from seglab.predict.segmenter import OVERLAP_PX, Segmenter, tile_starts, to_input
-from seglab.predict.sources import hub, open_model
-from seglab.predict.sources.hub import published_model, published_space
+from seglab.predict.sources import open_model
 from seglab.records.files import RunError
 from tests.tiny import street
 
@@ -212,7 +208,7 @@ def test_weights_can_be_named_as_a_file_beside_their_record(run_copy: Path, tmp_
 def test_a_published_checkpoint_segments_in_its_nineteen_classes(published: Path) -> None:
     segmenter = Segmenter(open_model(published), "torch")
     assert (segmenter.model.key, segmenter.label_space, segmenter.model.facts.origin) == (
-        "mask2former",
+        "mask2former-tiny",
         "cityscapes-19",
         "mask2former-tiny",
     )
@@ -224,26 +220,11 @@ def test_a_published_checkpoint_segments_in_its_nineteen_classes(published: Path
     assert segmenter.predict(street(0)[0], "cityscapes-8").labels.max() < 7
 
 
-def test_a_published_checkpoint_has_the_space_of_its_class_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    cityscapes = space("cityscapes-19")
-    other = replace(cityscapes, key="a-19", classes=cityscapes.classes[::-1])
-    monkeypatch.setattr(hub, "SPACES", {"a-19": other, "cityscapes-19": cityscapes})
-
-    def found(names: Sequence[str]) -> str:
-        config = SimpleNamespace(id2label=dict(enumerate(names)))
-        return published_space(SimpleNamespace(num_classes=19, net=SimpleNamespace(config=config)))  # type: ignore[arg-type]
-
-    assert found([name.title() for name in cityscapes.names]) == "cityscapes-19"
-    assert found(other.names) == "a-19"
-    with pytest.raises(ValueError, match="expected an id2label with the class names of a-19 or cityscapes-19"):
-        found([f"LABEL_{i}" for i in range(19)])
-
-
 def key_of(source: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the key under which a source's conversion would be cached."""
     keys = []
 
-    def noted(model: Any, key: str, engine: str) -> Any:
+    def noted(model: Any, key: str, engine: str, **more: Any) -> Any:
         keys.append(key)
         return engines.TorchEngine(model), None
 
@@ -268,17 +249,15 @@ def test_conversions_are_cached_by_everything_that_makes_the_answer(
     assert key_of(rates, monkeypatch) != run
 
 
-@pytest.mark.parametrize("source", ["nobody/no-such-model", "/no/such/folder", "results/nothing"])
-def test_a_source_that_is_neither_run_nor_model_is_refused_with_one_sentence(source: str) -> None:
-    with pytest.raises(ValueError, match="could not load the Mask2Former checkpoint") as caught:
-        Segmenter(open_model(source), "torch")
+@pytest.mark.parametrize("source", ["/no/such/folder", "results/no/thing", "no such thing"])
+def test_a_source_that_is_no_model_is_refused_with_one_sentence(source: str) -> None:
+    with pytest.raises(ValueError, match="expected a model, got") as caught:
+        open_model(source)
     assert source in str(caught.value)
 
 
-def test_a_checkpoint_of_other_classes_is_refused(published: Path, tmp_path: Path) -> None:
-    from seglab.models.mask2former import load_published
-
-    model = load_published(published)
-    model.num_classes = 254
-    with pytest.raises(ValueError, match=r"expected a checkpoint of 7, .*11.* or \d+ classes, got 254"):
-        published_model(model, tmp_path)
+def test_a_name_of_the_hub_that_cannot_be_fetched_says_so_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ValueError, match="the hub could not give nobody/no-such-model") as caught:
+        open_model("nobody/no-such-model")
+    assert "download the folder elsewhere" in str(caught.value)

@@ -10,16 +10,22 @@ from dataclasses import replace
 from pathlib import Path
 
 from seglab.predict.model import Model
-from seglab.predict.sources import hub, run
+from seglab.predict.sources import hub, onnx, pickles, run
 
-SOURCES: Mapping[str, Callable[[str], Model | None]] = {"run": run.find, "hub": hub.find}
+SOURCES: Mapping[str, Callable[[str], Model | None]] = {
+    "pickle": pickles.find,
+    "onnx": onnx.find,
+    "run": run.find,
+    "hub": hub.find,
+}
 
 
 def open_model(text: str | Path, key: str = "") -> Model:
     """Return the model that a folder, a file or a name stands for.
 
     Args:
-        text: what ``--model`` takes: a run's folder or its weights, or a published checkpoint's folder or name.
+        text: what ``--model`` takes: a folder (a run, or what Transformers or segmentation-models-pytorch saved), an ONNX
+            file, or a name of the hub.
         key: how it is called in files and links; its own by default.
 
     Raises:
@@ -28,4 +34,7 @@ def open_model(text: str | Path, key: str = "") -> Model:
     for find in SOURCES.values():
         if (model := find(str(text))) is not None:
             return replace(model, key=key) if key else model
-    raise ValueError(f"expected a model, got {str(text)!r}, which is none of: {', '.join(SOURCES)}")
+    raise ValueError(
+        f"expected a model, got {str(text)[:200]!r}: no folder of a run or a checkpoint, no .onnx file, no OWNER/NAME "
+        "of the hub"
+    )

@@ -1,0 +1,148 @@
+"""Networks that were not built here, behind this project's contract: ImageNet-normalised RGB of any size in, logits out.
+
+An adapted network undoes the contract's normalisation and does its own, pads to the multiple of pixels that it needs and crops
+its answer, and puts its classes in the order of a label space: where several are one class there their logits become the
+logarithm of the summed exponentials, whose softmax is the sum of theirs. What is no class of the space is one more, "other":
+the largest of their logits, so that a label is "other" exactly where the network's own label is one of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from seglab.models import MEAN, STD
+from seglab.models.dense import pad_to_stride
+from seglab.models.mask2former import QueryModel, QueryOutput
+
+OTHER = 255  # in place of an id: a class that the label space does not have
+
+
+@dataclass(frozen=True)
+class Input:
+    """What a network wants of an image.
+
+    Attributes:
+        mean: per channel, subtracted from values in 0 to ``scale``.
+        std: per channel, by which they are then divided.
+        scale: 1 for values in 0 to 1, 255 for 0 to 255.
+        bgr: blue first.
+        stride: height and width have to be multiples of this.
+        fixed_px: the only height and width it takes; none where any will do.
+    """
+
+    mean: tuple[float, ...] = MEAN
+    std: tuple[float, ...] = STD
+    scale: float = 1.0
+    bgr: bool = False
+    stride: int = 1
+    fixed_px: tuple[int, int] | None = None
+
+
+class Adapter(nn.Module):
+    """What is done to an image before, and to logits after, a network that was not built here.
+
+    Args:
+        wants: what the network wants of an image.
+        ids: for each of its classes the id in the label space, or :data:`OTHER`.
+        num_classes: of the label space.
+    """
+
+    def __init__(self, wants: Input, ids: Sequence[int], num_classes: int) -> None:
+        super().__init__()
+        self.wants, self.num_classes = wants, num_classes
+        self.members = [[at for at, to in enumerate(ids) if to == one] for one in range(num_classes)]
+        self.others = [at for at, to in enumerate(ids) if to == OTHER]
+        std = torch.tensor(STD)
+        own = torch.tensor(wants.std) / wants.scale
+        self.register_buffer("gain", (std / own).view(1, 3, 1, 1), persistent=False)
+        shift = (torch.tensor(MEAN) - torch.tensor(wants.mean) / wants.scale) / own
+        self.register_buffer("shift", shift.view(1, 3, 1, 1), persistent=False)
+        if wants.bgr:  # mean and deviation are in the network's order: bring them to ours
+            self.gain = (std.flip(0) / own).flip(0).view(1, 3, 1, 1)
+            mean = (torch.tensor(MEAN).flip(0) - torch.tensor(wants.mean) / wants.scale) / own
+            self.shift = mean.flip(0).view(1, 3, 1, 1)
+
+    def image(self, image: Tensor) -> Tensor:
+        """Return ``(N, 3, H, W)`` as the network wants it, padded or, for one size only, shrunk into its upper left corner."""
+        own = image * self.gain + self.shift
+        if self.wants.bgr:
+            own = own.flip(1)
+        if self.wants.fixed_px is None:
+            return pad_to_stride(own, self.wants.stride)
+        height, width = self._inside(*image.shape[-2:])
+        small = F.interpolate(own, size=(height, width), mode="bilinear", antialias=True)
+        bottom, right = self.wants.fixed_px[0] - height, self.wants.fixed_px[1] - width
+        return F.pad(small, (0, right, 0, bottom), mode="replicate")
+
+    def _inside(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size that an image has inside the only one that the network takes; the aspect stays."""
+        assert self.wants.fixed_px is not None
+        by = min(self.wants.fixed_px[0] / height, self.wants.fixed_px[1] / width)
+        return max(1, round(height * by)), max(1, round(width * by))
+
+    def at_size(self, logits: Tensor, height: int, width: int) -> Tensor:
+        """Return ``(N, C, height, width)`` of what the network answered to :meth:`image` of such an image."""
+        if self.wants.fixed_px is not None:
+            whole = F.interpolate(logits, size=self.wants.fixed_px, mode="bilinear")
+            small = whole[..., : self._inside(height, width)[0], : self._inside(height, width)[1]]
+            return F.interpolate(small, size=(height, width), mode="bilinear")
+        stride = self.wants.stride
+        padded = (height + -height % stride, width + -width % stride)
+        return F.interpolate(logits, size=padded, mode="bilinear")[..., :height, :width]
+
+    def classes(self, logits: Tensor, missing: float = -1e4) -> Tensor:
+        """Return logits ``(N, K, ...)`` of the network's classes as those of the space and, where there are any, of "other".
+
+        Args:
+            logits: of the network's classes.
+            missing: of a class of the space that the network does not know.
+        """
+        out = []
+        for members in self.members:
+            if not members:
+                out.append(torch.full_like(logits[:, :1], missing))
+            elif len(members) == 1:
+                out.append(logits[:, members[0] : members[0] + 1])
+            else:
+                out.append(torch.logsumexp(logits[:, members], 1, keepdim=True))
+        if self.others:
+            out.append(logits[:, self.others].amax(1, keepdim=True))
+        return torch.cat(out, 1)
+
+
+class AdaptedDense(nn.Module):
+    """A network that answers logits of every class for every pixel, at any scale of the image."""
+
+    output = "dense"
+
+    def __init__(self, net: nn.Module, adapter: Adapter) -> None:
+        super().__init__()
+        self.net, self.adapter, self.num_classes = net, adapter, adapter.num_classes
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return ``(N, C or C + 1, H, W)`` logits at input size."""
+        answer: Any = self.net(self.adapter.image(image))
+        logits = answer if isinstance(answer, Tensor) else answer.logits
+        return self.adapter.classes(self.adapter.at_size(logits, *image.shape[-2:]))
+
+
+class AdaptedQueries(QueryModel):
+    """A universal network of Transformers: queries with a class and a mask each."""
+
+    def __init__(self, net: Any, adapter: Adapter) -> None:
+        nn.Module.__init__(self)
+        self.net, self.adapter, self.num_classes = net, adapter, adapter.num_classes
+        self.mask_scale = 4 if adapter.wants.fixed_px is None else 1
+
+    def forward(self, image: Tensor) -> QueryOutput:
+        """Return the queries' answer; the last of its classes is "no object", as the contract has it."""
+        out = self.net(pixel_values=self.adapter.image(image))
+        queries = out.class_queries_logits  # (N, Q, K + 1)
+        classes = self.adapter.classes(queries[..., :-1].transpose(1, 2)).transpose(1, 2)
+        logits = torch.cat([classes, queries[..., -1:]], -1)
+        masks = out.masks_queries_logits
+        return QueryOutput(logits, masks if self.mask_scale > 1 else self.adapter.at_size(masks, *image.shape[-2:]))

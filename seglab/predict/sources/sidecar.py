@@ -1,0 +1,96 @@
+"""What a model's owner says of it in a small YAML file: its classes and how it wants an image.
+
+```yaml
+label_space: cityscapes-19     # or the classes by name, in the model's own order:
+classes: [road, sidewalk, sky]
+mean: [0.485, 0.456, 0.406]    # optional, of values in 0 to scale
+std: [0.229, 0.224, 0.225]
+scale: 1                       # 1 or 255
+colour: rgb                    # or bgr
+output: logits                 # of an ONNX file: logits, scores (sum to 1) or labels
+```
+
+It is ``seglab.yaml`` in a folder, ``NAME.yaml`` beside ``NAME.onnx``.
+"""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from seglab.labels import SPACES, VOID
+from seglab.labels.strict_yaml import MAX_BYTES, read_yaml
+
+if TYPE_CHECKING:
+    from seglab.models.adapted import Input
+
+FIELDS = ("label_space", "classes", "mean", "std", "scale", "colour", "output")
+OUTPUTS = ("logits", "scores", "labels")
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the file says; what it does not say is none or empty."""
+
+    label_space: str | None = None
+    classes: tuple[str, ...] = ()
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    scale: float | None = None
+    bgr: bool | None = None
+    output: str = ""
+    given: bool = False
+
+    def applied(self, wants: "Input") -> "Input":
+        """Return what a network wants with what is said put in its place."""
+        said = {"mean": self.mean, "std": self.std, "scale": self.scale, "bgr": self.bgr}
+        return replace(wants, **{key: value for key, value in said.items() if value is not None})  # type: ignore[arg-type]
+
+
+def told_beside(path: Path) -> Told:
+    """Return what a file says; nothing where there is none.
+
+    Raises:
+        ValueError: where the file cannot be used; one sentence that names the field.
+    """
+    if not path.is_file():
+        return Told()
+    with open(path, "rb") as file:
+        values = read_yaml(file.read(MAX_BYTES + 1), path.name)
+    if not isinstance(values, dict) or any(key not in FIELDS for key in values):
+        raise ValueError(f"{path.name}: expected a mapping with fields out of {', '.join(FIELDS)}")
+
+    def wrong(field: str, expected: str) -> ValueError:
+        return ValueError(f"{path.name}, {field}: expected {expected}, got {str(values[field])[:60]!r}")
+
+    label_space, classes = values.get("label_space"), values.get("classes", [])
+    if label_space is not None and label_space not in SPACES:
+        raise wrong("label_space", f"one of {', '.join(SPACES)}")
+    fits = isinstance(classes, list) and len(classes) < VOID
+    if not fits or not all(isinstance(name, str) and 0 < len(name) <= 80 and name.isprintable() for name in classes):
+        raise wrong("classes", "a list of at most 254 short names")
+    triples = {}
+    for field in ("mean", "std"):
+        value = values.get(field)
+        if value is not None:
+            if not (isinstance(value, list) and len(value) == 3 and all(isinstance(one, int | float) for one in value)):
+                raise wrong(field, "three numbers")
+            if field == "std" and min(value) <= 0:
+                raise wrong(field, "three numbers above 0")
+            triples[field] = tuple(map(float, value))
+    scale, colour, output = values.get("scale"), values.get("colour"), values.get("output", "")
+    if scale not in (None, 1, 255):
+        raise wrong("scale", "1 or 255")
+    if colour not in (None, "rgb", "bgr"):
+        raise wrong("colour", "rgb or bgr")
+    if output not in ("", *OUTPUTS):
+        raise wrong("output", f"one of {', '.join(OUTPUTS)}")
+    return Told(
+        label_space,
+        tuple(classes),
+        triples.get("mean"),
+        triples.get("std"),
+        None if scale is None else float(scale),
+        None if colour is None else colour == "bgr",
+        str(output),
+        True,
+    )
