@@ -239,6 +239,19 @@ def test_a_published_checkpoint_has_the_space_of_its_class_names(monkeypatch: py
         found([f"LABEL_{i}" for i in range(19)])
 
 
+def test_a_checkpoint_of_another_data_set_with_as_many_classes_is_refused() -> None:
+    def found(names: Sequence[str]) -> str:
+        config = SimpleNamespace(id2label=dict(enumerate(names)))
+        return published_space(SimpleNamespace(num_classes=len(names), net=SimpleNamespace(config=config)))  # type: ignore[arg-type]
+
+    ade = [*space("ade20k-150").names]
+    assert found(["road, route" if name == "road" else f"{name} " for name in ade]) == "ade20k-150"
+    assert found([f"LABEL_{i}" for i in range(21)]) == "voc-21"
+    assert found([name.title() for name in space("mapillary-65").names]) == "mapillary-65"
+    with pytest.raises(ValueError, match="expected an id2label with the class names of voc-21, got mostly other names"):
+        found(["background", *(f"part {i}" for i in range(20))])
+
+
 def key_of(source: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Return the key under which a source's conversion would be cached."""
     keys = []

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +79,8 @@ def published_model(net: "QueryModel", folder: Path) -> Model:
 def published_space(net: "QueryModel") -> str:
     """Return the label space of a published checkpoint: that of its class names, else the only one with as many classes.
 
+    Names may differ in part, as copies of ADE20K's do; those of another data set with as many classes are refused.
+
     Raises:
         ValueError: where none or several could be meant.
     """
@@ -91,4 +94,8 @@ def published_space(net: "QueryModel") -> str:
     named = next((key for key in fitting if tuple(map(str.lower, SPACES[key].names)) == names), None)
     if named is None and len(fitting) > 1:
         raise ValueError(f"expected an id2label with the class names of {' or '.join(fitting)}, got other names")
+    given = {name.strip() for name in names if not re.fullmatch(r"none|label_\d+", name)}
+    known = {name.lower() for name in SPACES[fitting[0]].names}
+    if named is None and len(given & known) < len(given) / 2:
+        raise ValueError(f"expected an id2label with the class names of {fitting[0]}, got mostly other names")
     return named or fitting[0]

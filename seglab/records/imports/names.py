@@ -302,5 +302,5 @@ def _guessed(classes: set[str], problems: Problems) -> str:
             some = listed(sorted(classes), 5)
             why = f"the class columns ({some}) fit {' and '.join(fitting) if fitting else 'no single label space'}"
         problems.add(f"{why}; say which it is: {', '.join(SPACES)}")
-        problems.flags += ["--label-space", (fitting or list(SPACES))[0]]
+        problems.flags += ["--label-space", (fitting or _FIRST)[0]]
     return fitting[0] if fitting else ""
