@@ -93,7 +93,7 @@ def match_to(names: Sequence[str], space: LabelSpace) -> tuple[int, ...]:
 def match(names: Sequence[str], wanted: str | None = None) -> Matching:
     """Return the label space that a model's class names are of.
 
-    The space of which most names are found is taken, of several the one with the fewest classes besides.
+    Of the spaces of which half the classes are found, that in which most names are found is taken; of several the smallest.
 
     Args:
         names: of the classes, by the model's own id.
@@ -111,9 +111,10 @@ def match(names: Sequence[str], wanted: str | None = None) -> Matching:
         if wanted in (None, key):
             ids = match_to(names, space)
             hits = [at for at in ids if at != VOID]
-            found.append((len(hits), -space.num_classes, len({*hits}), key, ids))
-    _, _, reached, key, ids = max(found)
-    if reached < max(1, LEAST_SHARE * SPACES[key].num_classes):
+            enough = len({*hits}) >= LEAST_SHARE * space.num_classes
+            found.append((enough, len(hits), -space.num_classes, len({*hits}), key, ids))
+    enough, _, _, reached, key, ids = max(found)
+    if not enough:
         some = ", ".join(names[:8]) + (", …" if len(names) > 8 else "")
         raise ValueError(
             f"its {len(names)} classes ({some}) are those of no label space here: of {key}, the nearest, {reached} of "

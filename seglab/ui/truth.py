@@ -6,13 +6,15 @@ from numpy.typing import NDArray
 
 from seglab.images import ImageError
 from seglab.labels import SPACES, space
+from seglab.predict.samples import LABEL_SPACE
 from seglab.ui.photos import ShownPhoto, read_truth
 
 
 def mask_space() -> str:
     """Let the reader say which label space the ids of a mask are of."""
     words = "The mask's ids are those of"
-    return str(st.selectbox(words, list(SPACES), format_func=lambda key: space(key).title, key="truth-space"))
+    spaces = [LABEL_SPACE, *(key for key in SPACES if key != LABEL_SPACE)]  # that of the models here first
+    return str(st.selectbox(words, spaces, format_func=lambda key: space(key).title, key="truth-space"))
 
 
 def uploaded_mask(photo: ShownPhoto, source: str) -> NDArray[np.uint8] | None:

@@ -11,11 +11,103 @@ from typing import get_args
 import pytest
 
 from seglab import labels
-from seglab.labels import GROUPS, SPACES, VOID, Palette, load_space, space, table_between
+from seglab.labels import GROUPS, SPACES, VOID, Palette, load_space, remap_table, space, table_between
 from seglab.labels.bundled import BundledSpaces
 
 FOLDER = Path(labels.__file__).with_name("spaces")
 BEFORE = json.loads(Path(__file__).with_name("before_yaml.json").read_text())
+Facts = list[tuple[int, str, tuple[int, int, int]]]
+# Class count and some classes of each, copied from the sources that the files name, not from the files.
+FACTS: dict[str, tuple[int, Facts]] = {
+    "ade20k-150": (
+        150,
+        [
+            (0, "wall", (120, 120, 120)),
+            (6, "road", (140, 140, 140)),
+            (20, "car", (0, 102, 200)),
+            (80, "bus", (255, 0, 245)),
+            (136, "traffic light", (41, 0, 255)),
+            (149, "flag", (92, 0, 255)),
+        ],
+    ),
+    "voc-21": (
+        21,
+        [(0, "background", (0, 0, 0)), (7, "car", (128, 128, 128)), (15, "person", (192, 128, 128))],
+    ),
+    "mapillary-65": (
+        65,
+        [
+            (0, "bird", (165, 42, 42)),
+            (13, "road", (128, 64, 128)),
+            (24, "lane marking - general", (255, 255, 255)),
+            (50, "traffic sign (front)", (220, 220, 0)),
+            (64, "ego vehicle", (120, 10, 10)),
+        ],
+    ),
+    "cityscapes-34": (
+        34,
+        [
+            (0, "unlabeled", (0, 0, 0)),
+            (5, "dynamic", (111, 74, 0)),
+            (7, "road", (128, 64, 128)),
+            (18, "polegroup", (153, 153, 153)),
+            (29, "caravan", (0, 0, 90)),
+            (33, "bicycle", (119, 11, 32)),
+        ],
+    ),
+    "camvid-32": (
+        32,
+        [
+            (0, "animal", (64, 128, 64)),
+            (17, "road", (128, 64, 128)),
+            (22, "suv pickup truck", (64, 128, 192)),
+            (30, "void", (0, 0, 0)),
+            (31, "wall", (64, 192, 0)),
+        ],
+    ),
+    "idd-26": (
+        26,
+        [
+            (0, "road", (128, 64, 128)),
+            (1, "drivable fallback", (81, 0, 81)),
+            (8, "autorickshaw", (255, 204, 54)),
+            (18, "traffic sign", (220, 220, 0)),
+            (25, "sky", (70, 130, 180)),
+        ],
+    ),
+    "coco-panoptic-133": (
+        133,
+        [
+            (0, "person", (220, 20, 60)),
+            (11, "stop sign", (220, 220, 0)),
+            (79, "toothbrush", (191, 162, 208)),
+            (80, "banner", (255, 255, 128)),
+            (100, "road", (128, 64, 128)),
+            (119, "sky-other-merged", (70, 130, 180)),
+            (132, "rug-merged", (250, 141, 255)),
+        ],
+    ),
+    "coco-stuff-171": (
+        171,
+        [
+            (0, "person", (0, 192, 64)),
+            (11, "stop sign", (0, 0, 224)),
+            (80, "banner", (0, 192, 0)),
+            (137, "road", (192, 128, 128)),
+            (170, "wood", (64, 64, 0)),
+        ],
+    ),
+    "mapillary-v2": (
+        123,
+        [
+            (0, "bird", (165, 42, 42)),
+            (21, "road", (128, 64, 128)),
+            (45, "lane marking - crosswalk", (255, 255, 255)),
+            (91, "traffic light - pedestrians", (250, 170, 30)),
+            (122, "static", (111, 111, 0)),
+        ],
+    ),
+}
 MINE = """
 key: my-town
 title: My town
@@ -74,6 +166,68 @@ def test_a_space_is_as_it_was_before_the_spaces_were_data(key: str) -> None:
 
 def test_the_raw_ids_of_cityscapes_are_as_they_were() -> None:
     assert {str(raw): i for raw, i in space("cityscapes-19").raw_ids.items()} == BEFORE["cityscapes_label_ids"]
+
+
+def test_every_space_is_checked_against_its_source_or_against_before() -> None:
+    assert {*FACTS, *BEFORE["spaces"]} == {*SPACES}
+
+
+@pytest.mark.parametrize("key", FACTS)
+def test_a_space_has_the_classes_of_its_source(key: str) -> None:
+    count, facts = FACTS[key]
+    one = space(key)
+    assert one.num_classes == count
+    for i, name, colour in facts:
+        assert (one.names[i], one.colours[i]) == (name, colour)
+
+
+def test_the_colours_of_voc_are_those_of_its_rule() -> None:
+    """The bits of an id go to red, green and blue in turn, the lowest to each colour's highest."""
+    for i, colour in enumerate(space("voc-21").colours):
+        bits = [[i >> (3 * at + channel) & 1 for at in range(8)] for channel in range(3)]
+        assert colour == tuple(sum(bit << (7 - at) for at, bit in enumerate(some)) for some in bits)
+
+
+@pytest.mark.parametrize("key", FACTS)
+def test_a_class_is_in_the_group_of_the_class_that_it_maps_to(key: str) -> None:
+    cityscapes = space("cityscapes-19")
+    group_of = dict(zip(cityscapes.names, cityscapes.groups, strict=True))
+    for one in space(key).classes:
+        assert {target for target, _ in one.maps} <= {"cityscapes-19"}
+        if (name := one.told_in("cityscapes-19")) is not None:
+            assert one.group == group_of[name], one.name
+    found = set(space(key).groups) - {None}
+    assert found == ({"human", "vehicle"} if key == "voc-21" else {*space(GROUPS).names})
+
+
+@pytest.mark.parametrize(
+    ("key", "names"),
+    [
+        ("ade20k-150", ["wall", "earth", "floor", "signboard", "boat"]),
+        ("voc-21", ["background", "boat"]),
+        ("mapillary-65", ["traffic sign (back)", "street light", "water", "ego vehicle"]),
+        ("cityscapes-34", ["unlabeled", "static", "ground"]),
+        ("camvid-32", ["void", "animal"]),
+        ("idd-26", ["non-drivable fallback", "billboard"]),
+        ("coco-panoptic-133", ["wall-other-merged", "dirt-merged", "boat"]),
+    ],
+)
+def test_what_cityscapes_has_no_class_for_is_void_there(key: str, names: list[str]) -> None:
+    for name in names:
+        one = space(key).classes[space(key).names.index(name)]
+        assert (one.group, one.maps) == (None, ())
+
+
+def test_the_label_ids_of_cityscapes_lead_to_its_other_spaces_in_two_ways_that_agree() -> None:
+    for target in ("cityscapes-19", GROUPS):
+        direct, onward = remap_table("cityscapes-labelids", target), remap_table("cityscapes-34", target)
+        assert onward.tolist() == direct.tolist()
+        assert onward[remap_table("cityscapes-labelids", "cityscapes-34")].tolist() == direct.tolist()
+    assert remap_table("cityscapes-labelids", "cityscapes-34")[:8].tolist() == [VOID] * 7 + [7]
+
+
+def test_what_mapillary_calls_unlabeled_is_void() -> None:
+    assert (space("mapillary-65").void, space("mapillary-v2").void) == ((65, VOID), (123, VOID))
 
 
 def test_a_new_file_is_a_new_space_with_its_tables(tmp_path: Path) -> None:

@@ -197,7 +197,7 @@ def test_weights_can_be_named_as_a_file_beside_their_record(run_copy: Path, tmp_
     )
     pickled = run_copy / "weights.pth"
     pickled.write_bytes(b"cos\nsystem\n(S'touch ran'\ntR.")
-    with pytest.raises(RunError, match=r"weights\.pth is a pickle, which can run code when opened"):
+    with pytest.raises(ValueError, match=r"weights\.pth is a pickle, which can run code when opened"):
         Segmenter(open_model(pickled), "torch")
     alone = tmp_path / "alone.safetensors"
     shutil.copy(run_copy / "weights.safetensors", alone)

@@ -47,6 +47,8 @@ _LEFT_OUT = ("experiment", "provenance", "timestamp", "wall time", "walltime", "
 _STAGES = ("val", "valid", "validation", "eval", "test")
 _LOSSES = tuple(f"{stage} loss" for stage in _STAGES)
 _PER_CLASS = ("iou", "boundary_f1", "trimap_iou")
+_OTHERWISE = {*_LEFT_OUT, *_LOSSES, *_SYNONYMS, *(one for some in _KEY_SYNONYMS.values() for one in some)}
+_FIRST = ("camvid-11", "cityscapes-19", "cityscapes-8")  # of the data that the trainers read: meant where they fit
 _SIGN = re.compile(r"\s*[(\[]?\s*%\s*[)\]]?$|\s+\(?percent\)?$", re.IGNORECASE)
 
 
@@ -100,18 +102,17 @@ def read_columns(
     Raises:
         ImportProblem: for a label space that there is none of.
     """
+    mapping = mapping or {}
+    words = [mapping.get(name, name) for name in header]
     try:
-        spaces = [space(label_space)] if label_space is not None else list(SPACES.values())
+        classes = {spelt(name) for name in space(label_space).names} if label_space is not None else _classes_of(words)
     except ValueError as error:
         raise ImportProblem([str(error)]) from None
-    classes = {spelt(name) for one in spaces for name in one.names}
     notes, left, keys, percent = [], [], [], ""
-    mapping = mapping or {}
     for name in mapping:
         if name not in header:
             problems.add(f"the file has no column {quoted(name)}; it has {listed([quoted(one) for one in header], 8)}")
-    for number, name in enumerate(header, 1):
-        said = mapping.get(name, name)
+    for number, (name, said) in enumerate(zip(header, words, strict=True), 1):
         key, sign = ("", False) if said == SKIP else _key(said, classes)
         if name in mapping and said != SKIP:
             if not key:
@@ -173,7 +174,7 @@ def _key(name: str, classes: Collection[str]) -> tuple[str, bool]:
         plain = rest.replace(" ", "_")
         if plain in KEYS or plain in _BY_NAME:
             return _BY_NAME.get(plain, plain), bare != name
-        if rest in classes:
+        if rest in classes and rest not in _OTHERWISE:  # ADE20K has a class step
             return f"iou/{rest}", bare != name
         for metric in _PER_CLASS[::-1]:
             by = metric.replace("_", " ")
@@ -274,9 +275,26 @@ def _missing(key: str, problems: Problems) -> None:
         problems.flags += {"variant": ["--variant", ""], "seed": ["--seed", "0"]}[key]
 
 
+def _names_of() -> dict[str, set[str]]:
+    return {key: {spelt(name) for name in one.names} for key, one in SPACES.items()}
+
+
+def _classes_of(words: Sequence[str]) -> set[str]:
+    """Return the class names that columns may have where nobody says the label space.
+
+    They are those of the first spaces. The hundreds of others are words that a table may have for anything; they count only
+    where one space has all the classes that the columns would then be.
+    """
+    names_of = _names_of()
+    every = set().union(*names_of.values())
+    first = set().union(*(names_of[key] for key in _FIRST))
+    found = {key.partition("/")[2] for word in words if word != SKIP and "/" in (key := _key(word, every)[0])}
+    return first if found <= first else first.union(*(names for names in names_of.values() if found <= names))
+
+
 def _guessed(classes: set[str], problems: Problems) -> str:
-    names_of = {key: {spelt(name) for name in one.names} for key, one in SPACES.items()}
-    fit = {key: names for key, names in names_of.items() if classes and classes <= names}
+    fit = {key: names for key, names in _names_of().items() if classes and classes <= names}
+    fit = {key: fit[key] for key in _FIRST if key in fit} or fit
     fitting = [key for key, names in fit.items() if not any(other < names for other in fit.values())]  # no finer one
     if len(fitting) != 1:
         why = "no class column tells the label space"
@@ -284,5 +302,5 @@ def _guessed(classes: set[str], problems: Problems) -> str:
             some = listed(sorted(classes), 5)
             why = f"the class columns ({some}) fit {' and '.join(fitting) if fitting else 'no single label space'}"
         problems.add(f"{why}; say which it is: {', '.join(SPACES)}")
-        problems.flags += ["--label-space", (fitting or list(SPACES))[0]]
+        problems.flags += ["--label-space", (fitting or _FIRST)[0]]
     return fitting[0] if fitting else ""

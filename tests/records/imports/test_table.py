@@ -13,7 +13,7 @@ import pytest
 from seglab.labels import SPACES, LabelSpace
 from seglab.records.imports import grid, names
 from seglab.records.imports import table as writer
-from seglab.records.imports.problems import SHOWN
+from seglab.records.imports.problems import SHOWN, Problems
 from seglab.records.imports.sheet import MAX_BYTES, MAX_COLUMNS
 from seglab.records.imports.table import ImportProblem, parse_csv, write_import
 from seglab.records.runs import read_epochs, read_record
@@ -124,6 +124,10 @@ def test_a_unit_that_is_given_decides() -> None:
         ("traffic sign", "cityscapes-19"),
         ("flat,sky", "cityscapes-8"),
         ("iou/bicyclist,boundary_f1/road,trimap_iou/sky", "camvid-11"),
+        ("background,aeroplane,car", "voc-21"),
+        ("road,wall,windowpane", "ade20k-150"),
+        ("road,traffic sign,parking,polegroup", "cityscapes-34"),
+        ("Lane Marking - Crosswalk,Utility Pole,Road,Billboard", "mapillary-65"),
     ],
 )
 def test_class_columns_tell_the_label_space(header: str, expected: str) -> None:
@@ -131,6 +135,18 @@ def test_class_columns_tell_the_label_space(header: str, expected: str) -> None:
     read = parse_csv(table(f"a,1,1,{cells}", header=f"variant,seed,epoch,{header}"))
     assert read.label_space == expected
     assert all("/" in key for key in read.metrics)
+
+
+def test_words_that_other_data_sets_call_classes_mean_nothing_beside_classes_of_ours() -> None:
+    """VOC has a background but no road, ADE20K a clock and a step: no space has all, so the table is read as it always was."""
+    header = ["variant", "seed", "step", "miou", "road", "tree", "background", "clock"]
+    read = names.read_columns(header, ["a", "1", "1", *["0.5"] * 5], Problems(), lenient=True)
+    assert read.keys == ["variant", "seed", "epoch", "miou", "iou/road", "iou/tree", "", ""]
+    assert read.label_space == "camvid-11"
+    named = names.read_columns(
+        ["step", "iou/step"], ["1", "0.5"], Problems(), label_space="ade20k-150", given=("variant", "seed")
+    )
+    assert named.keys == ["epoch", "iou/step"]
 
 
 def add_space(monkeypatch: pytest.MonkeyPatch, one: LabelSpace) -> None:
@@ -144,7 +160,7 @@ def test_a_finer_space_that_has_the_same_classes_too_is_not_meant(monkeypatch: p
     one = SPACES["cityscapes-19"]
     finer = replace(one, key="cityscapes-20", classes=(*one.classes, replace(one.classes[0], name="bridge")))
     add_space(monkeypatch, finer)
-    for header, expected in (("traffic sign", "cityscapes-19"), ("traffic sign,bridge", "cityscapes-20")):
+    for header, expected in (("traffic sign", "cityscapes-19"), ("traffic sign,terrain,bridge", "cityscapes-20")):
         cells = ",".join("0.5" for _ in header.split(","))
         assert parse_csv(table(f"a,1,1,{cells}", header=f"variant,seed,epoch,{header}")).label_space == expected
 
