@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Protocol
 
 from seglab.predict.model import Model
-from seglab.predict.shelf import bundled_models
+from seglab.predict.shelf import served
 
 if TYPE_CHECKING:
     from seglab.predict.segmenter import Segmenter
@@ -29,15 +29,15 @@ class Models(Protocol):
 
 
 class OwnModels:
-    """The bundled models, for a service of its own."""
+    """The deployment's and the bundled models, for a service of its own."""
 
     def __init__(self) -> None:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-api")
         self._loaded: dict[str, Segmenter] = {}
 
     def offered(self) -> Mapping[str, Model]:
-        """Return the bundled models."""
-        return {model.key: model for model in bundled_models()}
+        """Return the deployment's and the bundled models."""
+        return served()
 
     def segmenter(self, key: str) -> "Segmenter":
         """Return a model, loaded where it is not yet."""

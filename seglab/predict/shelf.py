@@ -1,8 +1,12 @@
 """The models of a deployment: which there are, in which order, and which are shown without being asked for. No torch."""
 
+import os
+import re
+from functools import lru_cache
 from pathlib import Path
 
 from seglab.predict.model import Model
+from seglab.predict.sources import open_model
 from seglab.predict.sources.run import run_model
 from seglab.records.runs import Record
 from seglab.records.store import RESULTS, RunStore
@@ -29,8 +33,47 @@ def bundled_models(root: Path = RESULTS) -> list[Model]:
     return [run_model(run, key, shown=key in COMPARED, stored=True) for key, run in runs]
 
 
+def deployed() -> tuple[list[Model], list[str]]:
+    """Return the models of the folder that ``SEGLAB_MODELS`` names, and a sentence for each entry that is none.
+
+    Every folder and every ONNX file in it is a model, shown first, in the order of their names; each is loaded once.
+    """
+    folder = os.environ.get("SEGLAB_MODELS", "")
+    if not folder:
+        return [], []
+    found, problems = [], []
+    try:
+        entries = sorted(path for path in Path(folder).iterdir() if path.is_dir() or path.suffix.lower() == ".onnx")
+    except OSError as error:
+        return [], [f"SEGLAB_MODELS names {folder[:200]}, which cannot be read: {error.strerror}"]
+    for path in entries:
+        beside = path.with_suffix(".yaml") if path.is_file() else path / "seglab.yaml"
+        changed = tuple(one.stat().st_mtime_ns if one.exists() else 0 for one in (path, beside))
+        model, problem = _opened(str(path), changed)
+        if model is not None:
+            found.append(model)
+        else:
+            problems.append(f"{path.name}: {problem}")
+    return found, problems
+
+
+@lru_cache(maxsize=64)
+def _opened(path: str, changed: tuple[int, ...]) -> tuple[Model | None, str]:
+    try:
+        key = re.sub(r"[^a-z0-9._-]+", "-", Path(path).stem.lower()).strip("-._")[:40] or "model"
+        return open_model(path, f"{key}-here" if key in BUNDLED else key), ""
+    except Exception as error:  # one entry must not take the others along
+        lines = str(error).strip().splitlines()
+        return None, lines[0][:500] if lines else type(error).__name__
+
+
+def served() -> dict[str, Model]:
+    """Return what the REST service offers, by key: the deployment's models and the bundled ones."""
+    return {model.key: model for model in [*deployed()[0], *bundled_models()]}
+
+
 def shelf(root: Path = RESULTS) -> list[Model]:
-    """Return all models on offer: the bundled ones, then the other runs of their experiment, named by folder."""
+    """Return all models on offer: the deployment's, the bundled ones, then the other runs of their experiment."""
     bundled = bundled_models(root)
     known = {model.measured for model in bundled}
     others = [run for run in RunStore(root).servable(EXPERIMENT) if run.folder not in known]
@@ -38,4 +81,4 @@ def shelf(root: Path = RESULTS) -> list[Model]:
         run_model(run, run.folder.name[:64], f"{run.fields['title']} ({run.folder.name})", shown=False)
         for run in others
     ]
-    return bundled + more
+    return deployed()[0] + bundled + more

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from seglab.api.guards import read_settings
 from seglab.api.linger import Linger
 from seglab.predict.model import Model
-from seglab.predict.shelf import bundled_models
+from seglab.predict.shelf import served
 
 if TYPE_CHECKING:
     from seglab.predict.segmenter import Segmenter
@@ -35,8 +35,8 @@ class PageModels:
         return self._bench().pool
 
     def offered(self) -> Mapping[str, Model]:
-        """Return the bundled models."""
-        return {model.key: model for model in bundled_models()}
+        """Return the deployment's and the bundled models."""
+        return served()
 
     def segmenter(self, key: str) -> "Segmenter":
         """Return a model, loaded where it is not yet; in the pool's thread only."""

@@ -3,15 +3,12 @@
 No torch is imported until a model has to run, so that pages open fast.
 """
 
-import shutil
-import tempfile
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,9 +18,6 @@ from numpy.typing import NDArray
 from seglab.predict.model import Model
 from seglab.predict.samples import stored_scores
 from seglab.predict.scores import Detail
-from seglab.predict.sources.run import check_shown, run_model
-from seglab.records.files import RunError
-from seglab.records.runs import Record, read_record
 from seglab.ui.answers import AnswerQueue
 from seglab.ui.page import is_served
 from seglab.ui.photos import ShownPhoto
@@ -34,7 +28,6 @@ if TYPE_CHECKING:
 MAX_ANSWER_BYTES = 256 * 2**20
 MAX_MODELS = 8
 WARM_UP_AFTER_S = 2.0
-MAX_OWN_RUNS = 3  # per session
 
 
 @dataclass(frozen=True)
@@ -125,44 +118,3 @@ def _import_models() -> None:
 def workbench() -> Workbench:
     """Return the process's workbench."""
     return Workbench()
-
-
-@st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
-def _uploads() -> tempfile.TemporaryDirectory[str]:
-    """Return the folder of uploaded runs; it goes when the process ends."""
-    return tempfile.TemporaryDirectory(prefix="seglab-")
-
-
-def add_own_run(record: bytes, weights: bytes, number: int) -> Model:
-    """Check an uploaded run (``run.json`` and safetensors) and keep it for this session in a temporary folder.
-
-    Raises:
-        RunError: where record or weights do not fit; one sentence.
-    """
-    folder = Path(tempfile.mkdtemp(dir=_uploads().name)) / f"own-run-{number}"  # the name that messages show
-    folder.mkdir()
-    try:
-        (folder / "run.json").write_bytes(record)
-        (folder / "weights.safetensors").write_bytes(weights)
-        checked = read_record(folder)
-        if checked["status"] != "finished":
-            raise RunError(f"the run is {checked['status']}, not finished; finish its training first")
-        check_shown(checked)
-        model = run_model(
-            Record(folder, checked), f"own{number}", f"{checked['title'][:60]} (own {number})", shown=False
-        )
-        model.source.network()
-    except Exception as error:  # a file from outside: whatever it upsets, the page goes on
-        shutil.rmtree(folder.parent, ignore_errors=True)
-        if isinstance(error, RunError):
-            raise
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise RunError(f"this run cannot be used: {reason}") from error
-    return model
-
-
-def remove_own_run(model: Model) -> None:
-    """Delete an uploaded run's files and let go of its model."""
-    assert model.measured is not None  # an uploaded run has a folder
-    shutil.rmtree(model.measured.parent, ignore_errors=True)
-    workbench().forget(model)
