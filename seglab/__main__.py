@@ -19,7 +19,7 @@ from typer import Argument, Option
 
 from seglab.cli import among, examples, make_app, run
 from seglab.images import FORMATS
-from seglab.labels import GROUPS, SPACES
+from seglab.labels import SPACES, common_spaces
 from seglab.predict.scores import Detail
 from seglab.predict.shelf import bundled_models, bundled_runs
 from seglab.records.files import write_atomic
@@ -67,7 +67,10 @@ def load_segmenters(extra: Sequence[str], only: Sequence[str], engine: str, resu
         raise ValueError(f"expected --only out of {', '.join(bundled) or 'no trained model'}, got {', '.join(unknown)}")
     chosen = {key: model for key, model in bundled.items() if key in only}
     for source in extra:
-        chosen[unique_stems([*chosen, Path(source).name])[-1]] = open_model(source)
+        opened = open_model(source)
+        for note in opened.facts.notes:
+            print(f"{opened.title}: {note}", file=sys.stderr)
+        chosen[unique_stems([*chosen, Path(source).name])[-1]] = opened
     if not chosen:
         raise ValueError("no trained model on the shelf; train one (docs/training.md) or give --model RUN")
     return {name: Segmenter(model, engine=engine) for name, model in chosen.items()}  # type: ignore[arg-type]
@@ -81,7 +84,11 @@ def compare(
         str | None, Option(help="Of the answers; the models' own by default.", **among(SPACES))
     ] = None,
     model: Annotated[
-        list[str], Option(metavar="RUN", help="Add a run's folder or a published Mask2Former; repeatable.")
+        list[str],
+        Option(
+            metavar="RUN",
+            help="Add a run's or checkpoint's folder, an .onnx file, or OWNER/NAME of the hub; repeatable.",
+        ),
     ] = [],
     only: Annotated[list[str], Option(metavar="KEY", help="Only this bundled model; repeatable.")] = [],
     detail: Annotated[
@@ -133,9 +140,8 @@ def compare(
 
 
 def default_space(models: dict[str, Any]) -> str:
-    """Return the models' common label space: their own where it is one, else the eight groups."""
-    own = {model.label_space for model in models.values()}
-    return own.pop() if len(own) == 1 else GROUPS
+    """Return the finest label space in which all models can answer; their own where it is one."""
+    return common_spaces(model.label_space for model in models.values())[0]
 
 
 @app.command(epilog=examples(__doc__, "python -m seglab precompute"))

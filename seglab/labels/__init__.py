@@ -8,7 +8,7 @@ tables from one to another. Everything may import ``seglab.labels``; it imports 
 
 from seglab.labels.bundled import SPACES, SpaceKey, load_space, space
 from seglab.labels.label_space import GROUPS, VOID, Colour, LabelClass, LabelSpace, Palette, Source
-from seglab.labels.remaps import REMAPS, remap, remap_table, rolls_up, table_between
+from seglab.labels.remaps import REMAPS, common_spaces, lost_in, remap, remap_table, rolls_up, table_between
 from seglab.labels.schema import parse_space
 
 __all__ = [
@@ -22,7 +22,9 @@ __all__ = [
     "Palette",
     "Source",
     "SpaceKey",
+    "common_spaces",
     "load_space",
+    "lost_in",
     "parse_space",
     "remap",
     "remap_table",

@@ -1,6 +1,6 @@
 """Tables from the ids of one label space, or of an annotation format, to those of another; they go by names."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 
 import numpy as np
@@ -92,3 +92,22 @@ def remap(labels: NDArray[np.uint8], source: str, target: str) -> NDArray[np.uin
 def rolls_up(source: str, target: str) -> bool:
     """Tell whether labels of ``source`` can be shown in ``target``."""
     return _find(source, target) is not None
+
+
+def common_spaces(sources: Iterable[str]) -> list[str]:
+    """Return the spaces in which labels of all these spaces can be shown, the finest first.
+
+    >>> common_spaces(["camvid-11", "cityscapes-19"])
+    ['cityscapes-8']
+    """
+    own = set(sources)
+    common = [key for key in SPACES if all(rolls_up(source, key) for source in own)]
+    return sorted(common, key=lambda key: -SPACES[key].num_classes)
+
+
+def lost_in(source: str, target: str) -> tuple[list[str], int]:
+    """Return the classes of a space that are void in another, and how many of the rest share their class there."""
+    table = remap_table(source, target)[: SPACES[source].num_classes]
+    lost = [name for name, at in zip(SPACES[source].names, table, strict=True) if at == VOID]
+    kept = [int(at) for at in table if at != VOID]
+    return lost, sum(kept.count(at) > 1 for at in kept)

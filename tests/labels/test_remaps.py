@@ -8,7 +8,18 @@ import numpy as np
 import pytest
 
 from seglab.labels import GROUPS as GROUP_SPACE
-from seglab.labels import REMAPS, SPACES, VOID, remap, remap_table, rolls_up, space, table_between
+from seglab.labels import (
+    REMAPS,
+    SPACES,
+    VOID,
+    common_spaces,
+    lost_in,
+    remap,
+    remap_table,
+    rolls_up,
+    space,
+    table_between,
+)
 
 # Tables, names and colours as the Python module had them, before each space became a YAML file.
 BEFORE = json.loads(Path(__file__).with_name("before_yaml.json").read_text())
@@ -166,3 +177,25 @@ def test_what_is_no_space_has_no_table(source: str, target: str) -> None:
     assert (source, target) not in REMAPS
     with pytest.raises(ValueError, match=f"camvid-11 -> cityscapes-8.*; got {source} -> {target}"):
         remap_table(source, target)
+
+
+@pytest.mark.parametrize(
+    ("own", "offered"),
+    [
+        (["camvid-11"], ["camvid-11", "cityscapes-8"]),
+        (["cityscapes-19"], ["cityscapes-19", "cityscapes-8"]),
+        (["cityscapes-8", "cityscapes-8"], ["cityscapes-8"]),
+        (["camvid-11", "cityscapes-19"], ["cityscapes-8"]),
+        (["ade20k-150", "cityscapes-19"], ["cityscapes-19", "cityscapes-8"]),
+        (["camvid-11", "nowhere"], []),
+    ],
+)
+def test_what_spaces_have_in_common_is_offered_the_finest_first(own: list[str], offered: list[str]) -> None:
+    assert common_spaces(own) == offered
+
+
+def test_what_a_coarser_space_merges_and_leaves_out_is_told() -> None:
+    assert lost_in("camvid-11", "cityscapes-8") == ([], 8)
+    lost, _ = lost_in("ade20k-150", "cityscapes-19")
+    assert "bed" in lost
+    assert "road" not in lost

@@ -1,6 +1,5 @@
 """The Compare page's main part: settings, and the panels that fill as the models answer."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -8,7 +7,7 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
-from seglab.labels import GROUPS, SPACES, remap_table, rolls_up, space
+from seglab.labels import GROUPS, SPACES, common_spaces, lost_in, remap_table, space
 from seglab.predict.model import Model, beside_test
 from seglab.predict.scores import to_labels
 from seglab.ui.asking import Settings, ask_all
@@ -53,7 +52,7 @@ def settings() -> Settings:
                 "work. Changes nothing for photos whose shorter side has 512 pixels or fewer.",
             )
             own_run()
-        common = common_spaces(models)
+        common = common_spaces(m.label_space for m in models)
         chosen = st.segmented_control(
             "Label space",
             common,
@@ -69,10 +68,17 @@ def settings() -> Settings:
     )
 
 
-def common_spaces(models: Sequence[Model]) -> list[str]:
-    """Return the label spaces that all models can answer in; of one data set's, the coarser comes first."""
-    common = [key for key in SPACES if all(rolls_up(m.label_space, key) for m in models)]
-    return sorted(common, key=lambda key: (key.rpartition("-")[0], space(key).num_classes))
+def _merged(chosen: Settings) -> list[str]:
+    """Return what the shown label space merges or leaves out of each other space of the models, as sentences."""
+    said = []
+    for key in dict.fromkeys(model.label_space for model in chosen.models):
+        if key == chosen.space.key or key not in SPACES:
+            continue
+        lost, merged = lost_in(key, chosen.space.key)
+        out = f"; none of them is {', '.join(lost[:8])}" + (f" and {len(lost) - 8} more" if len(lost) > 8 else "")
+        parts = f"{merged} of its {space(key).num_classes} classes share one here" + (out if lost else "")
+        said.append(f"{space(key).title} in {chosen.space.short}: {parts}.")
+    return said
 
 
 @st.cache_data(max_entries=24, show_spinner=False)  # type: ignore[untyped-decorator]
@@ -128,6 +134,8 @@ def _panels(photo: ShownPhoto, chosen: Settings, was_pending: bool) -> None:
         st.query_params["view"] = text
     if said := beside_test(chosen.models, origin=False):
         st.caption(f"{plain(said, 300)} How both were measured: the tab *Models*.")
+    for said in _merged(chosen):
+        st.caption(said)
     notes = {answer.note for answer in answers.values() if answer is not None and answer.note}
     for note in sorted(notes):
         st.caption(f":material/info: {note}")
