@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import streamlit as st
 
 from seglab.predict.model import Model
-from seglab.predict.sources import open_model
+from seglab.predict.sources import hub, open_model
 from seglab.predict.sources.run import check_shown, run_model
 from seglab.predict.vetting import vet
 from seglab.records.files import RunError
@@ -71,6 +71,18 @@ def add_model(files: Mapping[str, bytes], number: int) -> Model:
             raise
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise RunError(f"this model cannot be used: {reason}") from error
+
+
+def add_from_hub(name: str, revision: str | None, number: int) -> Model:
+    """Fetch a checkpoint of the hub and keep it for this session.
+
+    Raises:
+        ValueError: where it cannot be fetched or used; one sentence.
+    """
+    folder = hub.fetch(name, revision)
+    vet(folder)
+    found = open_model(folder, f"own{number}")
+    return replace(found, title=f"{name.rpartition('/')[2][:60]} (own {number})", shown=False)
 
 
 def _run(folder: Path, number: int) -> Model:
@@ -141,7 +153,7 @@ def unpack(data: bytes, folder: Path) -> None:
 
 
 def remove_model(model: Model) -> None:
-    """Delete an uploaded model's files and let go of it."""
-    assert model.measured is not None  # what was uploaded has a place
-    shutil.rmtree(model.measured.parent, ignore_errors=True)
+    """Delete an uploaded model's files and let go of it; what came from the hub stays in the hub's cache."""
+    if model.measured is not None:
+        shutil.rmtree(model.measured.parent, ignore_errors=True)
     workbench().forget(model)

@@ -26,8 +26,8 @@ from seglab.predict.samples import FOLDER, SAMPLES
 from seglab.predict.scores import working_size
 from seglab.predict.segmenter import Segmenter
 from seglab.predict.shelf import EXPERIMENT, shelf
-from seglab.predict.sources import open_model
-from seglab.ui import asking, models, photos, workbench
+from seglab.predict.sources import hub, open_model
+from seglab.ui import asking, models, photos, uploaded, workbench
 from seglab.ui.compare import panels as compare
 from seglab.ui.photos import sample_photo
 from tests.hostile import corpus
@@ -326,6 +326,46 @@ def test_an_uploaded_run_joins_the_models_and_every_tab_still_opens(open_page: O
     for tab in TABS:
         page.session_state["tab"] = tab
         settle(page)
+
+
+def test_a_checkpoint_of_the_hub_is_fetched_when_its_size_is_known(
+    open_page: OpenPage, published: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched: list[tuple[str, str | None]] = []
+
+    def fetch(name: str, revision: str | None = None) -> Path:
+        fetched.append((name, revision))
+        return published
+
+    monkeypatch.setattr(hub, "size_of", lambda name, revision=None: 3 * 2**20)
+    monkeypatch.setattr(hub, "fetch", fetch)
+    monkeypatch.setattr(uploaded, "vet", lambda path: None)
+    page = open_page()
+    page.text_input(key="own-hub").set_value("some-one/a-model@v2")
+    settle(page)
+    assert not fetched, "nothing is fetched unasked"
+    assert page.button(key="own-hub-fetch").label == "Fetch 3 MiB"
+    page.button(key="own-hub-fetch").click()
+    settle(page)
+    assert fetched == [("some-one/a-model", "v2")]
+    assert {key: panel["status"] for key, panel in panels(page).items()} == dict.fromkeys([*KEYS, "own1"], "ready")
+    assert panels(page)["own1"]["title"] == "a-model (own 1)"
+    assert "in 8 groups" in said(page), "what the common label space merges is told"
+
+
+def test_without_the_hub_the_page_says_so_at_once(open_page: OpenPage, monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(name: str, revision: str | None = None) -> int:
+        raise hub._unreached(name, OSError("Network is unreachable"))
+
+    monkeypatch.setattr(hub, "size_of", offline)
+    page = open_page()
+    page.text_input(key="own-hub").set_value("some-one/a-model")
+    settle(page)
+    assert "the hub could not give some-one/a-model: Network is unreachable" in page.error[0].value.replace("\\", "")
+    page.text_input(key="own-hub").set_value("../../etc/passwd")
+    settle(page)
+    assert not page.error
+    assert "A name of the hub is OWNER/NAME." in said(page)
 
 
 def test_a_pickle_renamed_to_safetensors_is_refused(open_page: OpenPage) -> None:

@@ -48,9 +48,43 @@ def find(text: str) -> Model | None:
     folder = Path(text)
     if folder.is_dir():
         return open_folder(folder)
-    if folder.exists() or not (named := _NAME.fullmatch(text)):
+    if folder.exists() or (name := named(text)) is None:
         return None
-    return replace(open_folder(fetch(named[2], named[3])), title=named[2].rpartition("/")[2][:60])
+    return replace(open_folder(fetch(*name)), title=name[0].rpartition("/")[2][:60])
+
+
+def named(text: str) -> tuple[str, str | None] | None:
+    """Return name and revision of ``hub:OWNER/NAME@REVISION``, ``smp:OWNER/NAME`` or ``OWNER/NAME``; none for anything else."""
+    found = _NAME.fullmatch(text.strip())
+    return (found[2], found[3]) if found else None
+
+
+def size_of(name: str, revision: str | None = None) -> int:
+    """Return how many bytes :func:`fetch` would have to fetch.
+
+    Raises:
+        ValueError: where the hub is not reached, or has no such checkpoint with safetensors.
+    """
+    from huggingface_hub import HfApi
+
+    try:
+        files = HfApi().model_info(name, revision=revision, files_metadata=True, timeout=5).siblings or []
+    except Exception as error:
+        raise _unreached(name, error) from error
+    sizes = {one.rfilename: one.size or 0 for one in files if one.rfilename.endswith((".json", ".safetensors"))}
+    if not any(file.endswith(".safetensors") for file in sizes):
+        raise ValueError(
+            f"{name} has no safetensors file; pickled weights are refused because loading them can run code"
+        )
+    return sum(sizes.values())
+
+
+def _unreached(name: str, error: Exception) -> ValueError:
+    first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return ValueError(
+        f"the hub could not give {name}: {first.strip()[:200]} If this machine is offline, download the folder elsewhere "
+        "and give its path instead of the name."
+    )
 
 
 def fetch(name: str, revision: str | None = None) -> Path:
@@ -66,11 +100,7 @@ def fetch(name: str, revision: str | None = None) -> Path:
             snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors"], etag_timeout=5)
         )
     except Exception as error:  # the client has a dozen ways to say that it is offline
-        first = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ValueError(
-            f"the hub could not give {name}: {first.strip()[:200]} If this machine is offline, download the folder elsewhere "
-            "and give its path instead of the name."
-        ) from error
+        raise _unreached(name, error) from error
 
 
 def open_folder(folder: Path) -> Model:

@@ -1,12 +1,16 @@
 """Where the reader adds a model of their own for this session, and removes it."""
 
+from collections.abc import Callable
+
 import streamlit as st
 
+from seglab.predict.model import Model
 from seglab.predict.shelf import deployed
+from seglab.predict.sources import hub
 from seglab.ui.explaining import cam_bench
 from seglab.ui.models import own_models
 from seglab.ui.results import plain
-from seglab.ui.uploaded import KINDS, MAX_OWN_RUNS, add_model, missing, remove_model
+from seglab.ui.uploaded import KINDS, MAX_OWN_RUNS, add_from_hub, add_model, missing, remove_model
 
 
 def own_run() -> None:
@@ -35,28 +39,66 @@ def own_run() -> None:
         else "own-upload",  # a new one is empty
         label_visibility="collapsed",
     )
+    _from_hub(own)
     tried: set[tuple[str, ...]] = st.session_state.setdefault("own-tried", set())
     by_name = {file.name: file for file in files}
     if not files or missing(by_name):
-        st.session_state["own-error"] = None
         if files:
             st.caption(missing(by_name))
-        return
-    ids = tuple(sorted(file.file_id for file in files))
-    if ids not in tried and len(own) >= MAX_OWN_RUNS:
-        st.session_state["own-error"] = f"At most {MAX_OWN_RUNS} own models at a time: remove one first."
-    elif ids not in tried:
+        elif not st.session_state.get("own-hub"):
+            st.session_state["own-error"] = None
+    elif (ids := tuple(sorted(file.file_id for file in files))) not in tried and _has_room(own):
         tried.add(ids)
-        number = st.session_state["own-count"] = st.session_state.get("own-count", 0) + 1
-        try:
-            with st.spinner("Checking the model in a process of its own…"):
-                ref = add_model({name: file.getvalue() for name, file in by_name.items()}, number)
-        except ValueError as error:
-            st.session_state["own-error"] = str(error)
-        else:
-            own.append(ref)
-            st.session_state["own-turn"] = turn + 1
-            st.session_state["own-error"], st.session_state["own-new"] = None, ref.key
-            st.rerun()
+        _add(own, lambda number: add_model({name: file.getvalue() for name, file in by_name.items()}, number))
     if message := st.session_state.get("own-error"):
         st.error(plain(message, 900), icon=":material/block:")
+
+
+def _from_hub(own: list[Model]) -> None:
+    """Let the reader name a checkpoint of the hub; its size is told before anything is fetched."""
+    text = st.text_input(
+        "Or a checkpoint of the Hugging Face hub",
+        key="own-hub",
+        placeholder="OWNER/NAME or OWNER/NAME@REVISION",
+        max_chars=300,
+    )
+    if not text:
+        return
+    if (name := hub.named(text)) is None:
+        st.caption("A name of the hub is OWNER/NAME.")
+        return
+    asked = st.session_state.get("own-hub-size")
+    if asked is None or asked[0] != name:
+        try:
+            asked = (name, hub.size_of(*name), "")
+        except ValueError as error:
+            asked = (name, 0, str(error))
+        st.session_state["own-hub-size"] = asked
+    if asked[2]:
+        st.error(plain(asked[2], 900), icon=":material/cloud_off:")
+    elif st.button(f"Fetch {asked[1] / 2**20:,.0f} MiB", key="own-hub-fetch", icon=":material/download:") and _has_room(
+        own
+    ):
+        _add(own, lambda number: add_from_hub(*name, number))
+
+
+def _has_room(own: list[Model]) -> bool:
+    room = len(own) < MAX_OWN_RUNS
+    if not room:
+        st.session_state["own-error"] = f"At most {MAX_OWN_RUNS} own models at a time: remove one first."
+    return room
+
+
+def _add(own: list[Model], make: Callable[[int], Model]) -> None:
+    """Add a model and show it, or keep why it cannot be used."""
+    number = st.session_state["own-count"] = st.session_state.get("own-count", 0) + 1
+    try:
+        with st.spinner("Checking the model in a process of its own…"):
+            ref = make(number)
+    except ValueError as error:
+        st.session_state["own-error"] = str(error)
+        return
+    own.append(ref)
+    st.session_state["own-turn"] = st.session_state.get("own-turn", 0) + 1
+    st.session_state["own-error"], st.session_state["own-new"] = None, ref.key
+    st.rerun()

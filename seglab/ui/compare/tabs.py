@@ -145,6 +145,9 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
         "Val figures: dataset-level mIoU over the whole validation split at the last epoch, from the stored float16 "
         "weights."
     )
+    for r in results:
+        for note in r.model.facts.notes:
+            st.caption(f"{plain(r.model.title, 80)}: {plain(note, 400)}.")
     _test_by_class(results)
     if times:
         st.plotly_chart(latency_bars(pd.DataFrame(times)), key="latency", alt="Latency by step and model")
