@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -79,8 +80,17 @@ class TrainingData(Dataset[tuple[Tensor, ...]]):
 
 
 def _start_worker(_: int) -> None:
+    import multiprocessing
     import signal
+    import sys
 
+    gone, tell = (EOFError, ConnectionError, multiprocessing.AuthenticationError), sys.excepthook
+
+    def unless_the_trainer_left(kind: type[BaseException], *about: Any) -> None:
+        if not issubclass(kind, gone):  # a trainer that is interrupted while it is handed a batch hangs up
+            tell(kind, *about)
+
+    sys.excepthook = unless_the_trainer_left
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the trainer's to answer
     cv2.setNumThreads(0)
     torch.set_num_threads(1)

@@ -1,5 +1,7 @@
 """Training samples depend on seed, epoch and place alone."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -116,3 +118,15 @@ def test_class_frequency_is_the_share_of_valid_pixels(camvid: Path) -> None:
 def test_fewer_images_than_a_batch_are_refused(camvid: Path) -> None:
     with pytest.raises(ValueError, match="expected at least one batch of 7 images, got 6 images; lower batch_size"):
         next(epoch_batches(samples(camvid), 1, 7))
+
+
+def test_a_worker_says_nothing_of_a_trainer_that_hung_up_and_all_else() -> None:
+    code = (
+        "import sys; from trainers.training.loading import _start_worker; _start_worker(0); "
+        "sys.excepthook({0}, {0}('from the test'), None)"
+    )
+    told = [
+        subprocess.run([sys.executable, "-c", code.format(kind)], capture_output=True, text=True, check=True).stderr
+        for kind in ("ConnectionResetError", "EOFError", "ValueError")
+    ]
+    assert ["from the test" in text for text in told] == [False, False, True]
