@@ -127,10 +127,12 @@ def match(names: Sequence[str], wanted: str | None = None) -> Matching:
 def _by_count(names: Sequence[str], wanted: str | None) -> Matching:
     fitting = [key for key, one in SPACES.items() if one.num_classes == len(names) and wanted in (None, key)]
     if len(fitting) != 1:
-        why = f"fit {' and '.join(fitting)}" if fitting else f"are as many as {wanted or 'no label space here'} has"
+        why = (
+            f"{' and '.join(fitting)} have as many" if fitting else f"{wanted or 'no label space here'} has not as many"
+        )
         raise ValueError(
-            f"its {len(names)} classes have no names ({', '.join(names[:3])}, …) and {why if fitting else 'none fits'}; "
-            "say in a YAML file which they are (docs/models.md)"
+            f"its {len(names)} classes have no names ({', '.join(names[:3])}, …) and {why}; say in a YAML file which they are "
+            "(docs/models.md)"
         )
     return Matching(
         fitting[0],

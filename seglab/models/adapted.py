@@ -51,20 +51,19 @@ class Adapter(nn.Module):
         num_classes: of the label space.
     """
 
+    gain: Tensor
+    shift: Tensor
+
     def __init__(self, wants: Input, ids: Sequence[int], num_classes: int) -> None:
         super().__init__()
         self.wants, self.num_classes = wants, num_classes
         self.members = [[at for at, to in enumerate(ids) if to == one] for one in range(num_classes)]
         self.others = [at for at, to in enumerate(ids) if to == OTHER]
-        std = torch.tensor(STD)
-        own = torch.tensor(wants.std) / wants.scale
-        self.register_buffer("gain", (std / own).view(1, 3, 1, 1), persistent=False)
-        shift = (torch.tensor(MEAN) - torch.tensor(wants.mean) / wants.scale) / own
-        self.register_buffer("shift", shift.view(1, 3, 1, 1), persistent=False)
-        if wants.bgr:  # mean and deviation are in the network's order: bring them to ours
-            self.gain = (std.flip(0) / own).flip(0).view(1, 3, 1, 1)
-            mean = (torch.tensor(MEAN).flip(0) - torch.tensor(wants.mean) / wants.scale) / own
-            self.shift = mean.flip(0).view(1, 3, 1, 1)
+        mean, std = torch.tensor(wants.mean) / wants.scale, torch.tensor(wants.std) / wants.scale
+        if wants.bgr:  # they are in the network's order: bring them to ours
+            mean, std = mean.flip(0), std.flip(0)
+        self.register_buffer("gain", (torch.tensor(STD) / std).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer("shift", ((torch.tensor(MEAN) - mean) / std).view(1, 3, 1, 1), persistent=False)
 
     def image(self, image: Tensor) -> Tensor:
         """Return ``(N, 3, H, W)`` as the network wants it, padded or, for one size only, shrunk into its upper left corner."""

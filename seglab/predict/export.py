@@ -25,7 +25,7 @@ from seglab.images import safe_stem
 from seglab.labels import space
 from seglab.models import MEAN, STD
 from seglab.models.mask2former import symbolic_sizes
-from seglab.predict.engines import Scorer, convert, import_openvino, openvino_core
+from seglab.predict.engines import LEAST_EQUAL, Scorer, convert, import_openvino, openvino_core
 from seglab.predict.model import Model
 from seglab.predict.samples import SAMPLES, load_sample
 from seglab.predict.scores import shrink_to_work
@@ -33,7 +33,6 @@ from seglab.predict.segmenter import to_input
 from seglab.records.files import write_atomic
 
 To = Literal["onnx", "openvino", "safetensors"]
-LEAST_EQUAL = 0.995  # share of pixels with the label that torch gives
 FIXED_PX = (384, 512)  # of a graph that cannot take any size
 Array = NDArray[np.float32]
 Runner = Callable[[Array], Array]

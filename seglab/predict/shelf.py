@@ -47,8 +47,12 @@ def deployed() -> tuple[list[Model], list[str]]:
     except OSError as error:
         return [], [f"SEGLAB_MODELS names {folder[:200]}, which cannot be read: {error.strerror}"]
     for path in entries:
-        beside = path.with_suffix(".yaml") if path.is_file() else path / "seglab.yaml"
-        changed = tuple(one.stat().st_mtime_ns if one.exists() else 0 for one in (path, beside))
+        try:
+            files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".yaml")]
+            changed = tuple(one.stat().st_mtime_ns if one.exists() else 0 for one in files)
+        except OSError as error:
+            problems.append(f"{path.name} cannot be read: {error.strerror}")
+            continue
         model, problem = _opened(str(path), changed)
         if model is not None:
             found.append(model)

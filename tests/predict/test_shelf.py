@@ -31,6 +31,20 @@ def test_what_stands_in_the_folder_comes_first_and_a_bad_entry_hides_no_other(
     assert deployed()[0][0] is found[0], "each is loaded once"
 
 
+def test_weights_that_are_replaced_in_place_are_loaded_anew(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(published, tmp_path / "models" / "one"))
+    monkeypatch.setenv("SEGLAB_MODELS", str(folder.parent))
+    (before,), _ = deployed()
+    weights = folder / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-2] ^= 1
+    weights.write_bytes(data)
+    (after,), _ = deployed()
+    assert after.sha256 != before.sha256
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SEGLAB_MODELS", str(tmp_path / "nowhere"))
     assert "cannot be read: No such file" in deployed()[1][0]

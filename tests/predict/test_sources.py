@@ -363,6 +363,15 @@ def test_an_onnx_file_is_read_as_its_graph_and_its_yaml_say(tmp_path: Path, outp
         assert (found.labels == expected).mean() >= (0.999 if output == "logits" else 0.97)  # ours upsamples logarithms
 
 
+def test_an_onnx_file_whose_classes_are_told_in_another_order_is_another_model(tmp_path: Path) -> None:
+    write_onnx(tmp_path / "mine.onnx")
+    ids = []
+    for names in (NAMES, NAMES[::-1]):
+        (tmp_path / "mine.yaml").write_text(f"classes: [{', '.join(names)}]\n")
+        ids.append(open_model(tmp_path / "mine.onnx").id)
+    assert ids[0] != ids[1], "answers are kept by it"
+
+
 def test_an_onnx_file_of_one_size_is_given_that_size(tmp_path: Path) -> None:
     write_onnx(tmp_path / "fixed.onnx", fixed=True)
     (tmp_path / "fixed.yaml").write_text("label_space: cityscapes-19\n")

@@ -138,7 +138,7 @@ def find(text: str) -> Model | None:
         title=title,
         label_space=matched.space,
         sha256=sha256_file(path),
-        network={"key": "onnx", "size": "published", "input": repr(wants), "output": graph.output},
+        network={"key": "onnx", "input": repr(wants), "output": graph.output, "ids": list(matched.ids)},
         facts=Facts(path.name, "published", notes=(*notes, *said_of(matched, wants))),
         source=OnnxSource(path, graph, Adapter(wants, matched.ids, space(matched.space).num_classes).eval()),
         stride=1,
