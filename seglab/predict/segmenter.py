@@ -92,6 +92,7 @@ class Segmenter:
         self.engine_note: str | None = None
         if isinstance(model.source, OwnEngine):
             self.engine = model.source.engine()
+            self.engine_note = getattr(self.engine, "note", None)
             return
         libraries = [version(name) for name in ("timm", "segmentation-models-pytorch", "transformers")]
         makes_the_graph = [GRAPH_VERSION, model.network, model.label_space, *libraries]  # beside the weights

@@ -5,6 +5,7 @@ import re
 from functools import lru_cache
 from pathlib import Path
 
+from seglab.predict.apart import open_apart
 from seglab.predict.model import Model
 from seglab.predict.sources import open_model
 from seglab.predict.sources.run import run_model
@@ -65,7 +66,8 @@ def deployed() -> tuple[list[Model], list[str]]:
 def _opened(path: str, changed: tuple[int, ...]) -> tuple[Model | None, str]:
     try:
         key = re.sub(r"[^a-z0-9._-]+", "-", Path(path).stem.lower()).strip("-._")[:40] or "model"
-        return open_model(path, f"{key}-here" if key in BUNDLED else key), ""
+        key = f"{key}-here" if key in BUNDLED else key
+        return (open_model if (Path(path) / "run.json").is_file() else open_apart)(path, key), ""
     except Exception as error:  # one entry must not take the others along
         lines = str(error).strip().splitlines()
         return None, lines[0][:500] if lines else type(error).__name__

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from seglab.explain.pointing import Method, enlarge
 from seglab.labels import VOID, space
+from seglab.predict.apart import Apart, ApartSource, Arrays, Said
 from seglab.predict.model import Model
 from seglab.ui.answers import AnswerQueue
 from seglab.ui.boxes import Box, region_of
@@ -24,7 +25,7 @@ from seglab.ui.workbench import workbench
 if TYPE_CHECKING:
     from torch import nn
 
-    from seglab.explain.gradcam import Explainer, Look
+    from seglab.explain.gradcam import Explainer
 
 PREFERRED = ("car", "pedestrian", "bicyclist", "person", "human", "vehicle", "road", "flat")  # classes to begin with
 MAX_BYTES = 128 * 2**20
@@ -107,7 +108,7 @@ class CamBench:
         self._maps = AnswerQueue(pool, lambda reason: CamAnswer(error=reason), lambda: MAX_BYTES)
         self._deletions = AnswerQueue(pool, lambda reason: Deletion(error=reason), lambda: MAX_BYTES)
         self._modules: OrderedDict[str, nn.Module] = OrderedDict()  # these three belong to the queue's one thread
-        self._looks: OrderedDict[tuple[str, ...], tuple[Explainer, Look]] = OrderedDict()
+        self._looks: OrderedDict[tuple[str, ...], Near] = OrderedDict()
 
     def ask(
         self, model: Model, photo: ShownPhoto, depth: Depth, method: Method, question: Question
@@ -145,25 +146,24 @@ class CamBench:
         key = (model.id, photo.sha256, depth, method, question)
         return self._deletions.ask(key, lambda: self._delete(model, photo, depth, method, question))
 
-    def _look(self, model: Model, photo: ShownPhoto, depth: Depth) -> "tuple[Explainer, Look, str]":
-        from seglab.explain.gradcam import Explainer, as_image
+    def _look(self, model: Model, photo: ShownPhoto, depth: Depth) -> "tuple[Near | Far, str]":
+        from seglab.explain.gradcam import Explainer
 
         layers = model.source.layers
         if not layers:
             raise ValueError("This model's source has no gradients to follow.")
-        layer = at_depth(tuple(layers), depth)
+        layer, pixels = at_depth(tuple(layers), depth), photo.work["standard"]
+        if isinstance(model.source, ApartSource):
+            return Far(model.source.apart, layers[layer], pixels), layer
 
-        def look() -> "tuple[Explainer, Look]":
+        def look() -> Near:
             module = _kept(self._modules, model.id, model.source.network, MAX_MODELS)
-            explainer = Explainer(module, layers[layer])
-            return explainer, explainer.look(as_image(photo.work["standard"]))
+            return Near(Explainer(module, layers[layer]), pixels)
 
-        return *_kept(self._looks, (model.id, photo.sha256, layer), look, MAX_LOOKS), layer
+        return _kept(self._looks, (model.id, photo.sha256, layer), look, MAX_LOOKS), layer
 
     def _map(self, model: Model, photo: ShownPhoto, depth: Depth, method: Method, question: Question) -> CamAnswer:
-        from seglab.explain.gradcam import class_mean
-
-        _, look, layer = self._look(model, photo, depth)
+        look, layer = self._look(model, photo, depth)
         labels, names = look.labels, space(model.label_space).names
         if question == Question():
             return CamAnswer(labels)
@@ -171,21 +171,68 @@ class CamBench:
         if region is None:
             return CamAnswer(labels, class_name, missing=_missing(class_name, names))
         class_id = names.index(class_name)
-        target = class_mean(class_id, region)
-        value = float(target(look.scores.detach()))
-        return CamAnswer(labels, class_name, class_id, look.cam(target, method), layer, value, question)
+        raw, value = look.cam(class_id, region, method)
+        return CamAnswer(labels, class_name, class_id, raw, layer, value, question)
 
     def _delete(self, model: Model, photo: ShownPhoto, depth: Depth, method: Method, question: Question) -> Deletion:
-        from seglab.explain.gradcam import as_image, class_mean, deletion
-
-        explainer, look, _ = self._look(model, photo, depth)
+        look, _ = self._look(model, photo, depth)
         names = space(model.label_space).names
         class_name, region = asked(question, look.labels, names)
         if region is None:
             return Deletion(error=_missing(class_name, names))
-        target = class_mean(names.index(class_name), region)
-        raw = look.cam(target, method)
-        return Deletion((0.0, *SHARES), *deletion(explainer, as_image(photo.work["standard"]), raw, target, SHARES))
+        return Deletion((0.0, *SHARES), *look.deletion(names.index(class_name), region, method))
+
+
+class Near:
+    """One photo's forward of a model of this process, ready to be asked about."""
+
+    def __init__(self, explainer: "Explainer", pixels: NDArray[np.uint8]) -> None:
+        from seglab.explain.gradcam import as_image
+
+        self._explainer, self._image = explainer, as_image(pixels)
+        self._look = explainer.look(self._image)
+        self.labels = self._look.labels
+
+    def cam(self, class_id: int, region: NDArray[np.bool_], method: Method) -> tuple[NDArray[np.float32], float]:
+        """Return a class's map, ``(h, w)``, and its mean score over the region."""
+        from seglab.explain.gradcam import class_mean
+
+        target = class_mean(class_id, region)
+        return self._look.cam(target, method), float(target(self._look.scores.detach()))
+
+    def deletion(
+        self, class_id: int, region: NDArray[np.bool_], method: Method
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what blanking the evidence does, and blanking elsewhere."""
+        from seglab.explain.gradcam import class_mean, deletion
+
+        target = class_mean(class_id, region)
+        return deletion(self._explainer, self._image, self._look.cam(target, method), target, SHARES)
+
+
+class Far:
+    """The same of a model in a process of its own."""
+
+    def __init__(self, apart: Apart, layer: str, pixels: NDArray[np.uint8]) -> None:
+        self._apart, self._layer, self._pixels = apart, layer, pixels
+        self.labels: NDArray[np.uint8] = self._ask("look")[1][0]
+
+    def _ask(self, what: str, *arrays: NDArray[np.uint8], **said: object) -> tuple[Said, Arrays]:
+        return self._apart.ask({"ask": what, "layer": self._layer, **said}, (self._pixels, *arrays))
+
+    def cam(self, class_id: int, region: NDArray[np.bool_], method: Method) -> tuple[NDArray[np.float32], float]:
+        """Return a class's map, ``(h, w)``, and its mean score over the region."""
+        said, (raw,) = self._ask("cam", region.astype(np.uint8), class_id=class_id, method=method)
+        return raw, float(said["value"])
+
+    def deletion(
+        self, class_id: int, region: NDArray[np.bool_], method: Method
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return what blanking the evidence does, and blanking elsewhere."""
+        _, (evidence, elsewhere) = self._ask(
+            "deletion", region.astype(np.uint8), class_id=class_id, method=method, shares=SHARES
+        )
+        return evidence, elsewhere
 
 
 def _key(model: Model, photo: ShownPhoto, depth: Depth, method: Method, question: Question) -> tuple[object, ...]:

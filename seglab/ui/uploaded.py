@@ -1,4 +1,4 @@
-"""Models that a reader uploads: checked, kept in a temporary folder, loaded in a process of their own first.
+"""Models that a reader uploads: checked, kept in a temporary folder, each asked in a process of its own.
 
 A run's two files, a zip of a folder (a run, or what Transformers or segmentation-models-pytorch saved), or an ONNX file with its
 YAML. Nothing of a zip but JSON, YAML and safetensors is written, and nothing outside its one folder.
@@ -15,15 +15,15 @@ from pathlib import Path, PurePosixPath
 
 import streamlit as st
 
+from seglab.predict.apart import ApartSource, open_apart
 from seglab.predict.model import Model
-from seglab.predict.sources import hub, open_model
+from seglab.predict.sources import hub
 from seglab.predict.sources.run import check_shown, run_model
-from seglab.predict.vetting import vet
 from seglab.records.files import RunError
 from seglab.records.runs import Record, read_record
 from seglab.ui.workbench import workbench
 
-MAX_OWN_RUNS = 3  # per session
+MAX_OWN_RUNS = 6  # per session; which of them are in memory, memory decides
 MAX_ZIP_BYTES = 4 * 2**30  # of what comes out
 MAX_ZIP_FILES = 500
 KINDS = ("json", "safetensors", "zip", "onnx", "yaml")
@@ -62,8 +62,7 @@ def add_model(files: Mapping[str, bytes], number: int) -> Model:
         path = _written(files, home, number)
         if (path / "run.json").is_file():
             return _run(path, number)
-        vet(path)
-        found = open_model(path, f"own{number}")
+        found = open_apart(path, f"own{number}")
         return replace(found, title=f"{found.title[:60]} (own {number})", shown=False, measured=path)
     except Exception as error:  # a file from outside: whatever it upsets, the page goes on
         shutil.rmtree(home, ignore_errors=True)
@@ -80,8 +79,7 @@ def add_from_hub(name: str, revision: str | None, number: int) -> Model:
         ValueError: where it cannot be fetched or used; one sentence.
     """
     folder = hub.fetch(name, revision)
-    vet(folder)
-    found = open_model(folder, f"own{number}")
+    found = open_apart(folder, f"own{number}")
     return replace(found, title=f"{name.rpartition('/')[2][:60]} (own {number})", shown=False)
 
 
@@ -154,6 +152,8 @@ def unpack(data: bytes, folder: Path) -> None:
 
 def remove_model(model: Model) -> None:
     """Delete an uploaded model's files and let go of it; what came from the hub stays in the hub's cache."""
+    if isinstance(model.source, ApartSource):
+        model.source.apart.close()
     if model.measured is not None:
         shutil.rmtree(model.measured.parent, ignore_errors=True)
     workbench().forget(model)

@@ -27,7 +27,7 @@ from seglab.predict.scores import working_size
 from seglab.predict.segmenter import Segmenter
 from seglab.predict.shelf import EXPERIMENT, shelf
 from seglab.predict.sources import hub, open_model
-from seglab.ui import asking, models, photos, uploaded, workbench
+from seglab.ui import asking, models, photos, workbench
 from seglab.ui.compare import panels as compare
 from seglab.ui.photos import sample_photo
 from tests.hostile import corpus
@@ -339,7 +339,6 @@ def test_a_checkpoint_of_the_hub_is_fetched_when_its_size_is_known(
 
     monkeypatch.setattr(hub, "size_of", lambda name, revision=None: 3 * 2**20)
     monkeypatch.setattr(hub, "fetch", fetch)
-    monkeypatch.setattr(uploaded, "vet", lambda path: None)
     page = open_page()
     page.text_input(key="own-hub").set_value("some-one/a-model@v2")
     settle(page)
