@@ -119,7 +119,7 @@ def compare(
             continue
         for key, segmenter in models.items():
             try:
-                prediction = segmenter.predict(photo.pixels, space_key, cast(Detail, detail))
+                prediction = segmenter.predict(photo.pixels, space_key, cast(Detail, detail), photo.name)
                 for name, data in mask_files(stem, key, photo.pixels, prediction).items():
                     write_atomic(out / name, data)
                 rows.append(summary_row(path, key, segmenter.model.facts.origin, prediction, photo.decode_ms))

@@ -42,7 +42,7 @@ def predict(segmenter: "Segmenter", model: Model, data: bytes, name: str, option
     """
     if form == "application/json":
         return json.dumps(answer(segmenter, model, data, name, options)).encode()
-    prediction = segmenter.predict(open_photo(data, name).pixels, options.label_space)
+    prediction = segmenter.predict(open_photo(data, name).pixels, options.label_space, name=name)
     if form == "image/png":
         return encode_png(prediction.labels)
     return geojson_bytes(prediction.labels, prediction.label_space)
@@ -56,7 +56,7 @@ def answer(segmenter: "Segmenter", model: Model, data: bytes, name: str, options
         ValueError: where the model's labels do not roll up to the label space.
     """
     photo = open_photo(data, name)
-    prediction = segmenter.predict(photo.pixels, options.label_space)
+    prediction = segmenter.predict(photo.pixels, options.label_space, name=name)
     start = time.perf_counter()
     target = space(prediction.label_space)
     small = shrink(photo.pixels, options.max_side)

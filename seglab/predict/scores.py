@@ -13,7 +13,7 @@ Detail = Literal["standard", "high"]
 DETAILS: tuple[Detail, ...] = ("standard", "high")
 WORKING_SIDE_PX = 512  # short side of the working size
 WORKING_PIXELS = 4 * 2**20  # the most pixels that are scored, however long and thin the photo
-STRIP_PIXELS = 1_000_000  # output pixels whose scores are held at once
+STRIP_PIXELS = 1_000_000  # output pixels whose scores are held at once, of 12 classes
 
 Image = NDArray[np.uint8]
 Scores = NDArray[np.float32]
@@ -44,7 +44,7 @@ def shrink_to_work(pixels: Image, detail: Detail = "standard") -> Image:
 
 
 def to_labels(
-    scores: NDArray[np.floating], height: int, width: int, table: Image, num_labels: int
+    scores: NDArray[np.floating | np.uint8], height: int, width: int, table: Image, num_labels: int
 ) -> tuple[Image, Image]:
     """Bring scores to the photo's size (bilinear) and pick each pixel's label, strip by strip.
 
@@ -63,7 +63,7 @@ def to_labels(
     """
     num_classes, h, w = scores.shape
     labels, confidence = np.empty((height, width), np.uint8), np.empty((height, width), np.uint8)
-    rows = max(1, STRIP_PIXELS // width)
+    rows = max(1, STRIP_PIXELS * 12 // (max(12, num_labels) * width))
     for top in range(0, height, rows):
         bottom = min(height, top + rows)
         # vertical interpolation by hand, so that strips meet exactly; horizontal by OpenCV (half-pixel centres)

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.labels import remap_table, space
+from seglab.labels import VOID, remap_table, space
 from seglab.models import MEAN, STD
 from seglab.predict.engines import Engine, EngineName, make_engine
 from seglab.predict.model import Model
@@ -74,6 +74,36 @@ class OwnEngine(Protocol):
         ...
 
 
+@runtime_checkable
+class Stored(Protocol):
+    """A source that has answers to some photos, by name, and asks no model."""
+
+    def labels(self, name: str, height: int, width: int) -> Image:
+        """Return ``(height, width)`` ids in the model's label space, 255 for none."""
+        ...
+
+    def scores(self, name: str, height: int, width: int) -> NDArray[np.uint8]:
+        """Return ``(C + 1, h, w)`` of ones and zeros."""
+        ...
+
+
+class NoEngine:
+    """In place of an engine where there are stored answers only."""
+
+    name = "stored masks"
+
+    def prepare(self, shape: tuple[int, ...]) -> None:
+        """Do nothing."""
+
+    def scores(self, image: Scores) -> Scores:
+        """Refuse.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError("stored masks answer the photos that they are of, by name, and nothing else")
+
+
 class Segmenter:
     """A loaded model, ready to segment photos; safe to share between threads (one photo at a time).
 
@@ -90,6 +120,9 @@ class Segmenter:
         self.model, self.label_space, self.weights_sha256 = model, model.label_space, model.sha256
         self.engine: Engine
         self.engine_note: str | None = None
+        if isinstance(model.source, Stored):
+            self.engine = NoEngine()
+            return
         if isinstance(model.source, OwnEngine):
             self.engine = model.source.engine()
             self.engine_note = getattr(self.engine, "note", None)
@@ -153,23 +186,36 @@ class Segmenter:
         assert total is not None  # there is a tile
         return total / weights
 
-    def predict(self, pixels: Image, label_space: str | None = None, detail: Detail = "standard") -> Prediction:
+    def predict(
+        self, pixels: Image, label_space: str | None = None, detail: Detail = "standard", name: str = ""
+    ) -> Prediction:
         """Segment a photo.
 
         Args:
             pixels: ``(H, W, 3)`` uint8 RGB.
             label_space: the space of the answer, the model's own by default.
             detail: ``high`` works at twice the size, in tiles.
+            name: of the photo's file; stored masks are found by it.
 
         Raises:
-            ValueError: where the model's labels do not roll up to ``label_space``.
+            ValueError: where the model's labels do not roll up to ``label_space``, or stored masks have none of the photo.
         """
         target = label_space or self.label_space
-        remap_table(self.label_space, target)
+        table = remap_table(self.label_space, target)
+        if isinstance(self.model.source, Stored):
+            return self._stored(self.model.source, table, target, pixels.shape[:2], name)
         scores, spent = self.scores(pixels, detail)
         start = time.perf_counter()
         labels, confidence = self.to_labels(scores, pixels.shape[0], pixels.shape[1], target)
         spent["postprocess"] = _ms(start)
+        return Prediction(labels, confidence, target, spent, self.engine.name, scores)
+
+    def _stored(self, source: Stored, table: Image, target: str, size: tuple[int, ...], name: str) -> Prediction:
+        start = time.perf_counter()
+        labels = table[source.labels(name, *size[:2])]
+        confidence = np.where(labels == VOID, 0, 255).astype(np.uint8)
+        scores = source.scores(name, *size[:2]).astype(np.float16)
+        spent = {"preprocess": 0.0, "forward": 0.0, "postprocess": _ms(start)}
         return Prediction(labels, confidence, target, spent, self.engine.name, scores)
 
     def to_labels(self, scores: NDArray[np.float16], height: int, width: int, target: str) -> tuple[Image, Image]:

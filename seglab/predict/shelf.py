@@ -1,11 +1,13 @@
 """The models of a deployment: which there are, in which order, and which are shown without being asked for. No torch."""
 
-import os
 import re
+from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
 from seglab.predict.apart import open_apart
+from seglab.predict.deployment import BUNDLED_PREFIX, deployment
 from seglab.predict.model import Model
 from seglab.predict.sources import open_model
 from seglab.predict.sources.run import run_model
@@ -35,38 +37,48 @@ def bundled_models(root: Path = RESULTS) -> list[Model]:
 
 
 def deployed() -> tuple[list[Model], list[str]]:
-    """Return the models of the folder that ``SEGLAB_MODELS`` names, and a sentence for each entry that is none.
+    """Return the models of :mod:`seglab.predict.deployment`, and a sentence for each entry that is none.
 
-    Every folder and every ONNX file in it is a model, shown first, in the order of their names; each is loaded once.
+    Each is loaded once, and anew where one of its files has changed.
     """
-    folder = os.environ.get("SEGLAB_MODELS", "")
-    if not folder:
-        return [], []
-    found, problems = [], []
-    try:
-        entries = sorted(path for path in Path(folder).iterdir() if path.is_dir() or path.suffix.lower() == ".onnx")
-    except OSError as error:
-        return [], [f"SEGLAB_MODELS names {folder[:200]}, which cannot be read: {error.strerror}"]
-    for path in entries:
-        try:
-            files = sorted(path.iterdir()) if path.is_dir() else [path, path.with_suffix(".yaml")]
-            changed = tuple(one.stat().st_mtime_ns if one.exists() else 0 for one in files)
-        except OSError as error:
-            problems.append(f"{path.name} cannot be read: {error.strerror}")
-            continue
-        model, problem = _opened(str(path), changed)
-        if model is not None:
-            found.append(model)
+    plan = deployment()
+    found: list[Model] = []
+    problems = list(plan.problems)
+    for entry in plan.entries:
+        if entry.source.startswith(BUNDLED_PREFIX):
+            key = entry.source[len(BUNDLED_PREFIX) :]
+            model, problem = _bundled(key), f"expected a bundled model out of {', '.join(BUNDLED)}"
         else:
-            problems.append(f"{path.name}: {problem}")
+            model, problem = _opened(entry.source, _changed(entry.source), plan.alone)
+        if model is None:
+            problems.append(f"{Path(entry.source).name}: {problem}")
+            continue
+        taken = {one.key for one in found}
+        key = next(key for key in (model.key, *(f"{model.key}-{i}" for i in range(2, 99))) if key not in taken)
+        found.append(replace(model, key=key, title=entry.title or model.title, shown=entry.shown))
     return found, problems
 
 
+def _bundled(key: str) -> Model | None:
+    return next((model for model in bundled_models() if model.key == key), None)
+
+
+def _changed(source: str) -> tuple[int, ...]:
+    """Return when the files of a source were last changed; nothing for a name of the hub."""
+    path = Path(source.removeprefix("masks:"))
+    with suppress(OSError):
+        files = [path, *sorted(path.iterdir())] if path.is_dir() else [path, path.with_suffix(".yaml")]
+        return tuple(one.stat().st_mtime_ns if one.exists() else 0 for one in files)
+    return ()
+
+
 @lru_cache(maxsize=64)
-def _opened(path: str, changed: tuple[int, ...]) -> tuple[Model | None, str]:
+def _opened(path: str, changed: tuple[int, ...], alone: bool) -> tuple[Model | None, str]:
     try:
+        if path.startswith("masks:"):
+            return open_model(path), ""
         key = re.sub(r"[^a-z0-9._-]+", "-", Path(path).stem.lower()).strip("-._")[:40] or "model"
-        key = f"{key}-here" if key in BUNDLED else key
+        key = f"{key}-here" if key in BUNDLED and not alone else key
         return (open_model if (Path(path) / "run.json").is_file() else open_apart)(path, key), ""
     except Exception as error:  # one entry must not take the others along
         lines = str(error).strip().splitlines()
@@ -75,11 +87,13 @@ def _opened(path: str, changed: tuple[int, ...]) -> tuple[Model | None, str]:
 
 def served() -> dict[str, Model]:
     """Return what the REST service offers, by key: the deployment's models and the bundled ones."""
-    return {model.key: model for model in [*deployed()[0], *bundled_models()]}
+    return {model.key: model for model in [*deployed()[0], *([] if deployment().alone else bundled_models())]}
 
 
 def shelf(root: Path = RESULTS) -> list[Model]:
     """Return all models on offer: the deployment's, the bundled ones, then the other runs of their experiment."""
+    if deployment().alone:
+        return deployed()[0]
     bundled = bundled_models(root)
     known = {model.measured for model in bundled}
     others = [run for run in RunStore(root).servable(EXPERIMENT) if run.folder not in known]

@@ -15,9 +15,11 @@ import numpy as np
 import streamlit as st
 from numpy.typing import NDArray
 
+from seglab.predict.apart import memory_limit
 from seglab.predict.model import Model
 from seglab.predict.samples import stored_scores
 from seglab.predict.scores import Detail
+from seglab.predict.sources.masks import MaskSource
 from seglab.ui.answers import AnswerQueue
 from seglab.ui.page import is_served
 from seglab.ui.photos import ShownPhoto
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from seglab.predict.segmenter import Segmenter
 
 MAX_ANSWER_BYTES = 256 * 2**20
+MAX_ANSWERS_SHARE = 16  # or this part of the memory: six models of 150 classes must fit beside each other
 MAX_MODELS = 8
 WARM_UP_AFTER_S = 2.0
 
@@ -34,7 +37,7 @@ WARM_UP_AFTER_S = 2.0
 class Answer:
     """One model's scores of one photo, at working size."""
 
-    scores: NDArray[np.floating] | None = None  # (C, h, w), sums to 1
+    scores: NDArray[np.floating | np.uint8] | None = None  # (C, h, w), sums to 1
     latency_ms: Mapping[str, float] | None = None  # none where the answer was stored ahead of time
     engine: str = ""
     note: str | None = None  # why it did not run on the fast engine
@@ -53,7 +56,11 @@ class Workbench:
         self.pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="seglab-models")
         self._models: OrderedDict[str, Segmenter] = OrderedDict()
         self._warm = False
-        self._answers = AnswerQueue(self.pool, lambda reason: Answer(error=reason), lambda: MAX_ANSWER_BYTES)
+        self._answers = AnswerQueue(
+            self.pool,
+            lambda reason: Answer(error=reason),
+            lambda: max(MAX_ANSWER_BYTES, 2 * memory_limit() // MAX_ANSWERS_SHARE),
+        )
 
     def ask(self, model: Model, photo: ShownPhoto, detail: Detail) -> Answer | None:
         """Return the model's answer, or none while it is being worked on."""
@@ -62,11 +69,13 @@ class Workbench:
             scores = stored_scores(photo.sha256, model.sha256) if model.stored and detail == "standard" else None
             return None if scores is None else Answer(scores.astype(np.float16) / np.float16(255))
 
-        key = (model.id, photo.sha256, detail)
+        key = (model.id, photo.sha256, detail, photo.name if isinstance(model.source, MaskSource) else "")
         return self._answers.ask(key, lambda: self._work(model, photo, detail), stored)
 
     def _work(self, model: Model, photo: ShownPhoto, detail: Detail) -> Answer:
         segmenter = self.load(model)
+        if isinstance(model.source, MaskSource):
+            return Answer(model.source.scores(photo.name, photo.height, photo.width), None, segmenter.engine.name)
         scores, latency = segmenter.scores(photo.work[detail], detail)
         latency["preprocess"] = round(latency["preprocess"] + photo.shrink_ms[detail], 1)
         start = time.perf_counter()

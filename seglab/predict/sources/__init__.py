@@ -10,9 +10,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from seglab.predict.model import Model
-from seglab.predict.sources import hub, onnx, pickles, run
+from seglab.predict.sources import hub, masks, onnx, pickles, run
 
 SOURCES: Mapping[str, Callable[[str], Model | None]] = {
+    "masks": masks.find,
     "pickle": pickles.find,
     "onnx": onnx.find,
     "run": run.find,
@@ -25,7 +26,7 @@ def open_model(text: str | Path, key: str = "") -> Model:
 
     Args:
         text: what ``--model`` takes: a folder (a run, or what Transformers or segmentation-models-pytorch saved), an ONNX
-            file, or a name of the hub.
+            file, ``masks:DIR``, or a name of the hub.
         key: how it is called in files and links; its own by default.
 
     Raises:
@@ -35,6 +36,6 @@ def open_model(text: str | Path, key: str = "") -> Model:
         if (model := find(str(text))) is not None:
             return replace(model, key=key) if key else model
     raise ValueError(
-        f"expected a model, got {str(text)[:200]!r}: no folder of a run or a checkpoint, no .onnx file, no OWNER/NAME "
-        "of the hub"
+        f"expected a model, got {str(text)[:200]!r}: no folder of a run or a checkpoint, no .onnx file, no "
+        "masks:DIR, no OWNER/NAME of the hub"
     )

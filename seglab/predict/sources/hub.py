@@ -74,8 +74,8 @@ def size_of(name: str, revision: str | None = None) -> int:
     sizes = {one.rfilename: one.size or 0 for one in files if one.rfilename.endswith((".json", ".safetensors"))}
     if not any(file.endswith(".safetensors") for file in sizes):
         raise ValueError(
-            f"{name} has no safetensors file; pickled weights are refused because loading them can run code. Its pull requests on the "
-            f"hub often hold one: {name}@refs/pr/NUMBER"
+            f"{name} has no safetensors file; pickled weights are refused because loading them can run code. "
+            f"Its pull requests on the hub often hold one: {name}@refs/pr/NUMBER"
         )
     return sum(sizes.values())
 

@@ -4,6 +4,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from seglab.predict.apart import ApartSource, memory_limit
+from seglab.predict.catalogue import suggestions
 from seglab.predict.model import Model
 from seglab.predict.shelf import deployed
 from seglab.predict.sources import hub
@@ -23,6 +25,10 @@ def own_run() -> None:
         st.warning(f"Not on the shelf: {plain(problem, 600)}")
     own = own_models()
     for ref in list(own):
+        if isinstance(ref.source, ApartSource) and ref.source.apart.memory_bytes:
+            held, most = ref.source.apart.memory_bytes / 2**20, memory_limit() / 2**30
+            state = "in memory" if ref.source.apart.running else "let go, comes back when asked"
+            st.caption(f"{plain(ref.title, 80)} needs {held:,.0f} MiB ({state}); all of them may hold {most:.1f} GiB.")
         for note in ref.facts.notes:
             st.caption(f"{plain(ref.title, 80)}: {plain(note, 400)}.")
         if st.button(f"Remove {ref.title}", key=f"remove-{ref.key}", icon=":material/delete:", type="tertiary"):
@@ -55,7 +61,18 @@ def own_run() -> None:
 
 
 def _from_hub(own: list[Model]) -> None:
-    """Let the reader name a checkpoint of the hub; its size is told before anything is fetched."""
+    """Let the reader name a checkpoint of the hub, or take a suggestion; its size is told before anything is fetched."""
+    by_name = {one.name: one for one in suggestions()}
+    st.selectbox(
+        "Public checkpoints that were trained on street scenes",
+        list(by_name),
+        index=None,
+        format_func=lambda name: by_name[name].line,
+        placeholder="Public checkpoints that were trained on street scenes",
+        key="own-suggested",
+        on_change=_suggest,
+        label_visibility="collapsed",
+    )
     text = st.text_input(
         "Or a checkpoint of the Hugging Face hub",
         key="own-hub",
@@ -64,6 +81,11 @@ def _from_hub(own: list[Model]) -> None:
     )
     if not text:
         return
+    if (one := by_name.get(text)) is not None:
+        st.caption(
+            f"Published, not measured here: {one.miou:.1f} % mIoU, {one.miou_of} ([{one.citation}]({one.url})). "
+            f"Licence: {one.licence}."
+        )
     if (name := hub.named(text)) is None:
         st.caption("A name of the hub is OWNER/NAME.")
         return
@@ -80,6 +102,10 @@ def _from_hub(own: list[Model]) -> None:
         own
     ):
         _add(own, lambda number: add_from_hub(*name, number))
+
+
+def _suggest() -> None:
+    st.session_state["own-hub"] = st.session_state["own-suggested"] or ""
 
 
 def _has_room(own: list[Model]) -> bool:

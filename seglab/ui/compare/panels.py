@@ -8,6 +8,7 @@ import streamlit as st
 from numpy.typing import NDArray
 
 from seglab.labels import GROUPS, SPACES, common_spaces, lost_in, remap_table, space
+from seglab.predict.deployment import deployment
 from seglab.predict.model import Model, beside_test
 from seglab.predict.scores import to_labels
 from seglab.ui.asking import Settings, ask_all
@@ -53,10 +54,11 @@ def settings() -> Settings:
             )
             own_run()
         common = common_spaces(m.label_space for m in models)
+        wanted = deployment().label_space
         chosen = st.segmented_control(
             "Label space",
             common,
-            default=common[0] if common else None,
+            default=wanted if wanted in common else common[0] if common else None,
             format_func=lambda key: space(key).short,
             key="classes",
             bind="query-params",
@@ -83,7 +85,13 @@ def _merged(chosen: Settings) -> list[str]:
 
 @st.cache_data(max_entries=24, show_spinner=False)  # type: ignore[untyped-decorator]
 def _labels(
-    photo: str, model: str, detail: str, target: str, size: tuple[int, int], source: str, _scores: NDArray[np.floating]
+    photo: str,
+    model: str,
+    detail: str,
+    target: str,
+    size: tuple[int, int],
+    source: str,
+    _scores: NDArray[np.floating | np.uint8],
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return to_labels(_scores, *size, remap_table(source, target), space(target).num_classes)
 
