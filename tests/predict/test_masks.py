@@ -59,6 +59,31 @@ def test_classes_by_name_are_matched_and_the_rest_is_no_class(masks: Path) -> No
     assert any("windmill" in note for note in model.facts.notes)
 
 
+def test_a_map_says_what_single_classes_are(masks: Path) -> None:
+    names = [*space("cityscapes-19").names[:-1], "kerb"]
+    (masks / "seglab.yaml").write_text(f"label_space: cityscapes-19\nclasses: {names}\nmap: {{kerb: road, car: ~}}\n")
+    labels = Segmenter(open_model(f"masks:{masks}")).predict(np.zeros((*SIZE, 3), np.uint8), name="street.jpg").labels
+    mask = stored(masks)
+    assert (labels[mask == 18] == 0).all()
+    assert (labels[mask == names.index("car")] == 255).all()
+    assert (labels[mask == 1] == 1).all()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{map: {kerb: road}}", "map: expected label_space beside it"),
+        ("{label_space: cityscapes-19, map: {kerb: road}}", "'kerb' is no class of the model"),
+        ("{label_space: cityscapes-19, map: {road: moon}}", "map, 'road': expected a class out of road, sidewalk"),
+        ("{label_space: cityscapes-19, map: [road]}", "map: expected the model's classes by name"),
+    ],
+)
+def test_a_map_that_cannot_be_used_says_why(masks: Path, text: str, said: str) -> None:
+    (masks / "seglab.yaml").write_text(text)
+    with pytest.raises(ValueError, match=said):
+        open_model(f"masks:{masks}")
+
+
 @pytest.mark.parametrize(
     ("name", "size", "said"),
     [

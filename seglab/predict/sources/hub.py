@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seglab.labels import VOID, space
-from seglab.labels.matching import Matching, match
+from seglab.labels.matching import Matching
 from seglab.predict.model import Facts, Model
 from seglab.predict.sources.sidecar import Told, told_beside
 
@@ -132,7 +132,7 @@ def _model(
     from seglab.models.adapted import AdaptedDense, AdaptedQueries, Adapter
     from seglab.models.checkpoints import read_json
 
-    matched = match(names, told.label_space)
+    matched = told.matched(names)
     wants = _fit(net, told.applied(wants))
     adapter = Adapter(wants, matched.ids, space(matched.space).num_classes)
     queries = hasattr(net, "config") and hasattr(net, "class_predictor")

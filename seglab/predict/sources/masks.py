@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 
 from seglab.images import ImageError, open_mask
 from seglab.labels import SPACES, VOID, space
-from seglab.labels.matching import match
 from seglab.predict.model import Facts, Model
 from seglab.predict.scores import WORKING_PIXELS
 from seglab.predict.sources.sidecar import told_beside
@@ -106,7 +105,7 @@ def find(text: str) -> Model | None:
     if told.label_space is None and not told.classes:
         raise ValueError(_asks(folder, highest))
     count = len(told.classes) or space(str(told.label_space)).num_classes
-    matched = match(told.classes or space(str(told.label_space)).names, told.label_space)
+    matched = told.matched(told.classes or space(str(told.label_space)).names)
     if highest >= count:
         raise ValueError(
             f"the masks in {folder.name} hold ids up to {highest} ({some}), seglab.yaml names {count} classes; "

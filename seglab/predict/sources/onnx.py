@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seglab.labels import SPACES, space
-from seglab.labels.matching import match
 from seglab.predict.model import Facts, Model
 from seglab.predict.sources.hub import said_of
 from seglab.predict.sources.sidecar import OUTPUTS, told_beside
@@ -127,7 +126,7 @@ def find(text: str) -> Model | None:
     if told.classes and len(told.classes) != count:
         raise ValueError(f"{path.with_suffix('.yaml').name}, classes: expected {count} names, got {len(told.classes)}")
     names = told.classes or [f"LABEL_{i}" for i in range(count)]
-    matched = match(names, told.label_space)
+    matched = told.matched(names)
     plain = Input((0.0,) * 3, (1.0,) * 3, 255.0) if graph.uint8 else Input()
     size = {"stride": 1 if graph.fixed_px else 32, "fixed_px": graph.fixed_px}
     wants = Input(**{**vars(told.applied(plain)), **size})

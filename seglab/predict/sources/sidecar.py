@@ -3,6 +3,7 @@
 ```yaml
 label_space: cityscapes-19     # or the classes by name, in the model's own order:
 classes: [road, sidewalk, sky]
+map: {kerb: road, tram: train} # of single classes of the model, what they are in label_space; ~ for none
 mean: [0.485, 0.456, 0.406]    # optional, of values in 0 to scale
 std: [0.229, 0.224, 0.225]
 scale: 1                       # 1 or 255
@@ -13,17 +14,19 @@ output: logits                 # of an ONNX file: logits, scores (sum to 1) or l
 It is ``seglab.yaml`` in a folder, ``NAME.yaml`` beside ``NAME.onnx``.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seglab.labels import SPACES, VOID
+from seglab.labels.matching import Matching, match, match_to
 from seglab.labels.strict_yaml import MAX_BYTES, read_yaml
 
 if TYPE_CHECKING:
     from seglab.models.adapted import Input
 
-FIELDS = ("label_space", "classes", "mean", "std", "scale", "colour", "output")
+FIELDS = ("label_space", "classes", "map", "mean", "std", "scale", "colour", "output")
 OUTPUTS = ("logits", "scores", "labels")
 
 
@@ -39,6 +42,25 @@ class Told:
     bgr: bool | None = None
     output: str = ""
     given: bool = False
+    map: Mapping[str, str | None] = field(default_factory=dict)
+
+    def matched(self, names: Sequence[str]) -> Matching:
+        """Return what a model's classes are: by ``map`` where it names them, else by their own names.
+
+        Raises:
+            ValueError: where ``map`` names no class of the model, or no label space fits.
+        """
+        if not self.map:
+            return match(names, self.label_space)
+        if strange := [name for name in self.map if name not in names]:
+            some = ", ".join(names[:12])
+            raise ValueError(f"map in the YAML file: {strange[0][:60]!r} is no class of the model ({some}, …)")
+        target = SPACES[str(self.label_space)]
+        by_name = match_to(names, target)
+        to = {name: VOID if other is None else target.names.index(other) for name, other in self.map.items()}
+        ids = tuple(to.get(name, at) for name, at in zip(names, by_name, strict=True))
+        other = tuple(name for name, at in zip(names, ids, strict=True) if at == VOID)
+        return Matching(target.key, ids, other, f"{len(self.map)} of its classes are read as the YAML file says")
 
     def applied(self, wants: "Input") -> "Input":
         """Return what a network wants with what is said put in its place."""
@@ -68,15 +90,27 @@ def told_beside(path: Path) -> Told:
     fits = isinstance(classes, list) and len(classes) < VOID
     if not fits or not all(isinstance(name, str) and 0 < len(name) <= 80 and name.isprintable() for name in classes):
         raise wrong("classes", "a list of at most 254 short names")
+    maps = values.get("map", {})
+    if not isinstance(maps, dict) or len(maps) > VOID or not all(isinstance(name, str) for name in maps):
+        raise wrong("map", "the model's classes by name, each with a class of label_space")
+    if maps and label_space is None:
+        raise ValueError(f"{path.name}, map: expected label_space beside it, of whose classes it speaks")
+    for name, other in maps.items():
+        known = SPACES[str(label_space)].names
+        if other is not None and other not in known:
+            names = ", ".join(known[:24])
+            raise ValueError(
+                f"{path.name}, map, {name[:60]!r}: expected a class out of {names}, got {str(other)[:60]!r}"
+            )
     triples = {}
-    for field in ("mean", "std"):
-        value = values.get(field)
+    for triple in ("mean", "std"):
+        value = values.get(triple)
         if value is not None:
             if not (isinstance(value, list) and len(value) == 3 and all(isinstance(one, int | float) for one in value)):
-                raise wrong(field, "three numbers")
-            if field == "std" and min(value) <= 0:
-                raise wrong(field, "three numbers above 0")
-            triples[field] = tuple(map(float, value))
+                raise wrong(triple, "three numbers")
+            if triple == "std" and min(value) <= 0:
+                raise wrong(triple, "three numbers above 0")
+            triples[triple] = tuple(map(float, value))
     scale, colour, output = values.get("scale"), values.get("colour"), values.get("output", "")
     if scale not in (None, 1, 255):
         raise wrong("scale", "1 or 255")
@@ -93,4 +127,5 @@ def told_beside(path: Path) -> Told:
         None if colour is None else colour == "bgr",
         str(output),
         True,
+        maps,
     )
