@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
-from seglab.models import compact, mask2former
+from seglab.models import compact, hrnet, mask2former
 from seglab.models.dense import DenseModel, build_segformer, build_smp, is_encoder, num_parameters
 from seglab.models.mask2former import QueryModel
 
@@ -253,6 +253,24 @@ MODELS: dict[str, ModelSpec] = {
         "Poudel et al., BMVC 2019",
         _NO_WEIGHTS,
         {"decoder": "net.decoder.classify", "encoder, stride 32": "net.encoder.stages.1"},
+    ),
+    "hrnet_ocr": ModelSpec(
+        "hrnet_ocr",
+        "HRNet-OCR",
+        "dense",
+        {
+            "w18": partial(hrnet.build_hrnet_ocr, "hrnet_w18"),
+            "w48": partial(hrnet.build_hrnet_ocr, "hrnet_w48"),
+            "w18_psa": partial(hrnet.build_hrnet_ocr, "hrnet_w18", psa=True),
+            "w48_psa": partial(hrnet.build_hrnet_ocr, "hrnet_w48", psa=True),
+        },
+        "Sun et al., 2019; Yuan et al., ECCV 2020; Liu et al., 2021 (PSA)",
+        "timm's HRNet weights: MIT",
+        {
+            "decoder": "net.decoder.join",
+            "encoder, stride 16": "net.encoder.model.stage4.2.branches.2",
+            "encoder, stride 32": "net.encoder.model.stage4.2.branches.3",
+        },
     ),
 }
 

@@ -13,7 +13,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:For 'tu-':UserWarning")
 
 FAMILIES = ("unet_mini", "mobiledet_seg", "yolov9_seg", "fast_scnn", "unet", "linknet", "fpn", "upernet", "segformer")
 ANY_ENCODER = [(key, "tu-resnet10t") for key, family in MODELS.items() if family.any_encoder]
-CASES = [(key, size) for key in FAMILIES for size in MODELS[key].sizes] + ANY_ENCODER
+HRNET = [("hrnet_ocr", "w18"), ("hrnet_ocr", "w18_psa")]  # the larger ones differ in widths only
+CASES = [(key, size) for key in FAMILIES for size in MODELS[key].sizes] + HRNET + ANY_ENCODER
 STEPS, ENOUGH = 60, 0.9  # share of labelled pixels that are right
 GENTLY = ("fpn", "upernet", "segformer", "deeplabv3plus")  # these learn, and diverge, faster
 

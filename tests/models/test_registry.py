@@ -20,7 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:For 'tu-':UserWarning")
 
 SIZES = [(key, size) for key, family in MODELS.items() for size in family.sizes]
 SMALLEST = [(key, next(iter(family.sizes))) for key, family in MODELS.items()]
-DENSE = [(key, size) for key, size in SMALLEST if MODELS[key].output == "dense"]
+DENSE = [(key, size) for key, size in SMALLEST if MODELS[key].output == "dense"] + [("hrnet_ocr", "w18_psa")]
 QUERIES = [(key, size) for key, size in SMALLEST if MODELS[key].output == "queries"]
 
 # Millions of parameters: the encoder's paper or card, plus the decoder at 19 classes.
@@ -46,6 +46,10 @@ PUBLISHED_M = {
     ("unet_mini", "mini"): (1.8, 2.1),  # a sixteenth of the paper's 31
     ("mobiledet_seg", "small"): (1.0, 1.5),
     ("yolov9_seg", "small"): (1.8, 2.5),
+    ("hrnet_ocr", "w18"): (11.9, 12.2),  # mmsegmentation's card: 12.07
+    ("hrnet_ocr", "w48"): (70.2, 70.5),  # 70.37
+    ("hrnet_ocr", "w18_psa"): (12.5, 13.5),
+    ("hrnet_ocr", "w48_psa"): (75.0, 78.5),
 } | {
     # encoders without their classifiers: VGG16 14.7, VGG19 20.0, ResNet-152 58.1, ResNeXt-101 32x8d 86.7, EfficientNet-B7 63.8
     (key, size): (encoder - 3.5, encoder + 10)
@@ -154,7 +158,7 @@ def test_upernet_has_an_auxiliary_head_on_stride_sixteen_that_answers_in_trainin
 
 def test_other_models_have_no_auxiliary_head() -> None:
     with torch.device("meta"):
-        built = [build(key, 11, size=size) for key, size in DENSE if not key.startswith("upernet")]
+        built = [build(key, 11, size=size) for key, size in DENSE if not key.startswith(("upernet", "hrnet"))]
     assert all(isinstance(model, DenseModel) and model.aux_head is None for model in built)
 
 
