@@ -11,7 +11,7 @@ from typing import Any
 import segmentation_models_pytorch as smp
 import torch
 from torch import nn
-from transformers import AutoConfig
+from transformers import AutoConfig, AutoTokenizer
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING,
     MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING,
@@ -24,7 +24,6 @@ MAX_BYTES = 4 * 2**30
 MAX_JSON_BYTES = 2**20
 # What of these needs more than an image, or answers no masks of classes per query.
 _REFUSED = {
-    "oneformer": "it needs a text beside the image",
     "detr": "it answers boxes with masks, not classes for pixels",
     "videomt": "it needs several frames of a video",
 }
@@ -104,9 +103,12 @@ def load_transformers(folder: Path) -> Any:
         ) from None
     except Exception as error:
         raise ValueError(f"could not read config.json of {folder.name}: {_first(error)}") from error
+    if kind == "oneformer":
+        config.is_training = False  # else it asks for a text of every picture
     try:
         net, info = cls.from_pretrained(
             folder,
+            config=config,
             use_safetensors=True,
             local_files_only=True,
             dtype=torch.float32,
@@ -121,7 +123,34 @@ def load_transformers(folder: Path) -> Any:
             f"expected all weights of a {kind[:40]} in {folder.name}, {len(missing)} are missing (first: {missing[0][:80]}); "
             "is this another model?"
         )
+    if kind == "oneformer":
+        _always_semantic(net, folder)
     return net.eval()
+
+
+def is_universal(net: Any) -> bool:
+    """Tell whether a network of Transformers answers queries with a class and a mask each, rather than classes for pixels."""
+    return type(getattr(net, "config", None)) in MODEL_FOR_UNIVERSAL_SEGMENTATION_MAPPING
+
+
+def _always_semantic(net: nn.Module, folder: Path) -> None:
+    """Have a OneFormer told its task, "the task is semantic", with every image; as its processor in Transformers does it."""
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        most = int(getattr(net.config, "task_seq_len", 77))
+        found = tokenizer("the task is semantic", padding="max_length", max_length=most, truncation=True)
+        ids = torch.tensor([found["input_ids"]]) * torch.tensor([found["attention_mask"]])
+    except Exception as error:  # files of a stranger upset the library in many ways
+        raise ValueError(
+            f"{folder.name} is a OneFormer, which is told its task in words, and its tokenizer could not be read "
+            f"({_first(error)}); put vocab.json and merges.txt, or tokenizer.json, beside the weights"
+        ) from error
+    net.register_buffer("task_words", ids, persistent=False)
+
+    def tell(module: Any, args: Any, named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        return (), {"pixel_values": args[0] if args else named["pixel_values"], "task_inputs": module.task_words}
+
+    net.register_forward_pre_hook(tell, with_kwargs=True)
 
 
 def load_smp(folder: Path) -> nn.Module:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 MAX_WEIGHTS_BYTES = 2 * 2**30
 MAX_HEADER_BYTES = 8 * 2**20
+MAX_TENSORS = 20_000  # the largest of the field's checkpoints have some 2,000
 MAX_OPTION = 4096  # as a number, and as a width
 MAX_LAYERS = 64
 _PICKLES = (".pt", ".pth", ".bin", ".pkl", ".pickle", ".ckpt")
@@ -89,6 +90,10 @@ def check_safetensors(path: Path) -> Header:
             header = {str(k): (str(v["dtype"]), tuple(int(n) for n in v["shape"])) for k, v in entries.items()}
         except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError):
             raise WeightsError(f"{path.name} is not a safetensors file; pickled weights are refused") from None
+    if len(header) > MAX_TENSORS:
+        raise WeightsError(
+            f"{path.name} holds {len(header):,} tensors, more than {MAX_TENSORS:,}; no model here has as many"
+        )
     return header
 
 

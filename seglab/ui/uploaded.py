@@ -28,6 +28,7 @@ MAX_ZIP_BYTES = 4 * 2**30  # of what comes out
 MAX_ZIP_FILES = 500
 KINDS = ("json", "safetensors", "zip", "onnx", "yaml")
 _KEPT = (".json", ".safetensors", ".yaml")
+_KEPT_NAMES = ("merges.txt",)  # of a tokenizer
 
 
 @st.cache_resource(show_spinner=False)  # type: ignore[untyped-decorator]
@@ -121,6 +122,10 @@ def _safe(name: str) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")[:60] or "model"
 
 
+def _kept(path: PurePosixPath) -> bool:
+    return path.suffix.lower() in _KEPT or path.name in _KEPT_NAMES
+
+
 def unpack(data: bytes, folder: Path) -> None:
     """Write the JSON, YAML and safetensors files of a zip into a folder, by their own names alone.
 
@@ -132,7 +137,7 @@ def unpack(data: bytes, folder: Path) -> None:
         entries = archive.infolist()
         if len(entries) > MAX_ZIP_FILES:
             raise ValueError(f"the zip holds more than {MAX_ZIP_FILES} files; zip one model's folder")
-        kept = [one for one in entries if not one.is_dir() and PurePosixPath(one.filename).suffix.lower() in _KEPT]
+        kept = [one for one in entries if not one.is_dir() and _kept(PurePosixPath(one.filename))]
         kept = [one for one in kept if "__MACOSX" not in one.filename]
         if len({str(PurePosixPath(one.filename).parent) for one in kept}) > 1:
             raise ValueError("the zip holds models in several folders; zip one model's folder")

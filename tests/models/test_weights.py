@@ -185,6 +185,14 @@ def test_a_header_that_is_garbage_is_refused(tmp_path: Path, data: bytes) -> Non
         check_safetensors(path)
 
 
+def test_a_file_of_more_tensors_than_any_model_has_is_refused(tmp_path: Path) -> None:
+    entries = {f"w{i}": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]} for i in range(20_001)}
+    header = json.dumps(entries).encode()
+    (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    with pytest.raises(WeightsError, match="holds 20,001 tensors, more than 20,000"):
+        check_safetensors(tmp_path / "w.safetensors")
+
+
 @pytest.mark.parametrize("keep", [0.05, 0.3, 0.9, 0.999])
 def test_a_file_cut_short_is_refused(tmp_path: Path, keep: float) -> None:
     path = stored(tmp_path)

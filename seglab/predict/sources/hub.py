@@ -98,7 +98,9 @@ def fetch(name: str, revision: str | None = None) -> Path:
 
     try:
         return Path(
-            snapshot_download(name, revision=revision, allow_patterns=["*.json", "*.safetensors"], etag_timeout=5)
+            snapshot_download(
+                name, revision=revision, allow_patterns=["*.json", "*.safetensors", "merges.txt"], etag_timeout=5
+            )
         )
     except Exception as error:  # the client has a dozen ways to say that it is offline
         raise _unreached(name, error) from error
@@ -130,13 +132,12 @@ def _model(
 ) -> Model:
     from seglab.models import num_parameters
     from seglab.models.adapted import AdaptedDense, AdaptedQueries, Adapter
-    from seglab.models.checkpoints import read_json
+    from seglab.models.checkpoints import is_universal, read_json
 
     matched = told.matched(names)
     wants = _fit(net, told.applied(wants))
     adapter = Adapter(wants, matched.ids, space(matched.space).num_classes)
-    queries = hasattr(net, "config") and hasattr(net, "class_predictor")
-    whole = (AdaptedQueries if queries else AdaptedDense)(net, adapter).eval()
+    whole = (AdaptedQueries if is_universal(net) else AdaptedDense)(net, adapter).eval()
     config: Any = getattr(net, "config", None)
     built = dict(config.to_dict() if hasattr(config, "to_dict") else read_json(folder, "config.json"))
     for name in ("_name_or_path", "transformers_version"):  # say nothing of the network
@@ -244,9 +245,11 @@ def _fit(net: Any, wants: "Input") -> "Input":
     """
     import torch
 
+    from seglab.models.checkpoints import is_universal
+
     patch = getattr(getattr(net, "config", None), "patch_size", None)
     strides = [patch] if isinstance(patch, int) and 1 < patch <= 64 else []
-    if hasattr(net, "class_predictor") or wants.stride == 32:
+    if is_universal(net) or wants.stride == 32:
         strides = [32]
     fixed = wants.fixed_px
     for stride in dict.fromkeys([*strides, *([] if strides else [1]), 32]):
