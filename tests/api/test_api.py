@@ -98,7 +98,7 @@ class Slow:
 
     weights_sha256 = "0" * 64
 
-    def predict(self, pixels: NDArray[np.uint8], label_space: str | None = None) -> Prediction:
+    def predict(self, pixels: NDArray[np.uint8], label_space: str | None = None, name: str = "") -> Prediction:
         self.begun.release()
         assert self.go.wait(WAIT_S)
         self.answered += 1
@@ -387,10 +387,10 @@ def test_a_failing_model_is_told_logged_and_counted_and_the_service_goes_on(capl
     models = Slow(free=True)
     right, calls = models.predict, iter(range(100))
 
-    def every_second(*args: Any) -> Prediction:
+    def every_second(*args: Any, **named: Any) -> Prediction:
         if next(calls) % 2:
             raise RuntimeError("out of tune")
-        return right(*args)
+        return right(*args, **named)
 
     models.predict = every_second  # type: ignore[method-assign]
     with listening(create_api(models, {})) as url:
