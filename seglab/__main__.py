@@ -87,7 +87,7 @@ def compare(
         list[str],
         Option(
             metavar="RUN",
-            help="Add a run's or checkpoint's folder, an .onnx file, or OWNER/NAME of the hub; repeatable.",
+            help="Add a run's or checkpoint's folder, an .onnx or .pt2 file, or OWNER/NAME of the hub; repeatable.",
         ),
     ] = [],
     only: Annotated[list[str], Option(metavar="KEY", help="Only this bundled model; repeatable.")] = [],

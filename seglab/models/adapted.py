@@ -13,11 +13,12 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.fx.node import map_aggregate
 
 from seglab.models import MEAN, STD
-from seglab.models.dense import pad_to_stride
 from seglab.models.mask2former import QueryModel, QueryOutput
 
+_SURE = 20.0  # logit of a label that comes without a score
 OTHER = 255  # in place of an id: a class that the label space does not have
 
 
@@ -71,7 +72,10 @@ class Adapter(nn.Module):
         if self.wants.bgr:
             own = own.flip(1)
         if self.wants.fixed_px is None:
-            return pad_to_stride(own, self.wants.stride)
+            if self.wants.stride == 1:
+                return own
+            bottom, right = (-side % self.wants.stride for side in own.shape[-2:])
+            return F.pad(own, (0, right, 0, bottom), mode="replicate")  # by nothing, too: a trace goes on as it began
         height, width = self._inside(*image.shape[-2:])
         small = F.interpolate(own, size=(height, width), mode="bilinear", antialias=True)
         bottom, right = self.wants.fixed_px[0] - height, self.wants.fixed_px[1] - width
@@ -113,6 +117,22 @@ class Adapter(nn.Module):
         return torch.cat(out, 1)
 
 
+def as_logits(answer: Tensor, output: str, known: int, *, last: bool = False) -> Tensor:
+    """Return logits ``(N, K, h, w)`` of what a network of one image answers.
+
+    Args:
+        answer: logits or scores of K classes, or labels ``(N, h, w)`` with or without a dimension of 1.
+        output: which of them: logits, scores or labels.
+        known: K, for labels.
+        last: classes are the last dimension.
+    """
+    if output == "labels":
+        ids = answer.reshape(-1, *(answer.shape[1:3] if last else answer.shape[-2:])).long()
+        return F.one_hot(ids.clamp(0, known - 1), known).permute(0, 3, 1, 2).float() * _SURE
+    logits = answer.float().permute(0, 3, 1, 2) if last else answer.float()
+    return logits if output == "logits" else logits.clamp_min(1e-9).log()
+
+
 class AdaptedDense(nn.Module):
     """A network that answers logits of every class for every pixel, at any scale of the image."""
 
@@ -145,3 +165,79 @@ class AdaptedQueries(QueryModel):
         logits = torch.cat([classes, queries[..., -1:]], -1)
         masks = out.masks_queries_logits
         return QueryOutput(logits, masks if self.mask_scale > 1 else self.adapter.at_size(masks, *image.shape[-2:]))
+
+
+class _Traced(torch.fx.Interpreter):
+    """Runs a program step by step so that a trace keeps its sizes free.
+
+    A trace takes the sizes that an operator of ``torch.ops`` is given for constants, those of the same function in Python not.
+    """
+
+    def call_function(self, target: Any, args: Any, kwargs: Any) -> Any:
+        """Return what one step answers."""
+        name = getattr(target, "_opname", "")
+        if name == "sym_size":
+            return args[0].shape[args[1]]
+        if name.startswith(("_assert", "sym_constrain")):
+            return None
+        if name == "slice":
+            defaults: list[Any] = [0, None, None, 1]
+            dim, *ends = list(args[1:]) + defaults[len(args) - 1 :]
+            return args[0].transpose(0, dim)[slice(*ends)].transpose(0, dim)
+        python = next(
+            (getattr(home, name) for home in (torch._C._nn, Tensor, torch) if name and hasattr(home, name)), None
+        )
+        sizes = [one for one in (*args, *kwargs.values()) if isinstance(one, list | tuple)]
+        if python is not None and any(isinstance(side, Tensor) for one in sizes for side in one):
+            return python(*args, **kwargs)
+        return super().call_function(target, args, kwargs)
+
+
+class Program(nn.Module):
+    """A program of ``torch.export`` as a network that answers logits.
+
+    Args:
+        program: what ``ExportedProgram.module`` made; it answers a tuple.
+        at: which of its answers counts.
+    """
+
+    output, known, last = "logits", 0, False  # as in as_logits
+
+    def __init__(self, program: nn.Module, at: int = 0) -> None:
+        super().__init__()
+        self.at = at
+        for module in program.modules():  # a constant is moved with the rest only as a buffer
+            for name in [name for name, value in vars(module).items() if isinstance(value, Tensor)]:
+                value = getattr(module, name)
+                delattr(module, name)
+                module.register_buffer(name, value, persistent=False)
+        self.program: Any = program
+
+    def answer(self, image: Tensor) -> Tensor:
+        """Return the program's own answer."""
+        traced = torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
+        run = _Traced(self.program).run if traced else self.program
+        found: Tensor = run(image)[self.at]
+        return found
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return ``(N, K, h, w)`` logits."""
+        return as_logits(self.answer(image), self.output, self.known, last=self.last)
+
+    def train(self, mode: bool = True) -> "Program":
+        """Note the mode and leave the program as it was exported; it knows no other."""
+        self.training = mode
+        return self
+
+    def _apply(self, fn: Any, recurse: bool = True) -> "Program":
+        """Move the tensors that the program makes along with those that it has."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        device = fn(torch.zeros(0)).device
+
+        def moved(one: Any) -> Any:
+            return device if isinstance(one, torch.device) else one
+
+        for node in self.program.graph.nodes:
+            node.args, node.kwargs = map_aggregate(node.args, moved), map_aggregate(node.kwargs, moved)
+        self.program.recompile()
+        return self

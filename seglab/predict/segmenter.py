@@ -23,7 +23,7 @@ from seglab.predict.engines import Engine, EngineName, make_engine
 from seglab.predict.model import Model
 from seglab.predict.scores import Detail, shrink_to_work, to_labels
 
-GRAPH_VERSION = 1  # raise it when what Scorer computes changes: it names cached conversions
+GRAPH_VERSION = 2  # raise it when what Scorer computes changes: it names cached conversions
 TILE_PX = (512, 1280)  # the largest height and width scored in one pass (or turned by 90 degrees)
 OVERLAP_PX = 96
 

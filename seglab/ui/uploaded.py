@@ -1,7 +1,7 @@
 """Models that a reader uploads: checked, kept in a temporary folder, each asked in a process of its own.
 
-A run's two files, a zip of a folder (a run, or what Transformers or segmentation-models-pytorch saved), or an ONNX file with its
-YAML. Nothing of a zip but JSON, YAML and safetensors is written, and nothing outside its one folder.
+A run's two files, a zip of a folder (a run, or what Transformers or segmentation-models-pytorch saved), or an ONNX or
+.pt2 file with its YAML. Nothing of a zip but JSON, YAML and safetensors is written, and nothing outside its one folder.
 """
 
 import io
@@ -26,7 +26,7 @@ from seglab.ui.workbench import workbench
 MAX_OWN_RUNS = 6  # per session; which of them are in memory, memory decides
 MAX_ZIP_BYTES = 4 * 2**30  # of what comes out
 MAX_ZIP_FILES = 500
-KINDS = ("json", "safetensors", "zip", "onnx", "yaml")
+KINDS = ("json", "safetensors", "zip", "onnx", "pt2", "yaml")
 _KEPT = (".json", ".safetensors", ".yaml")
 _KEPT_NAMES = ("merges.txt",)  # of a tokenizer
 
@@ -40,11 +40,11 @@ def _uploads() -> tempfile.TemporaryDirectory[str]:
 def missing(names: Mapping[str, object]) -> str:
     """Return what is missing for the uploaded files to be one model, as a sentence; empty where they are one."""
     kinds = sorted(name.rsplit(".", 1)[-1].lower() for name in names)
-    if kinds in (["zip"], ["json", "safetensors"], ["onnx", "yaml"], ["onnx"]):
+    if kinds in (["zip"], ["json", "safetensors"], ["onnx", "yaml"], ["onnx"], ["pt2", "yaml"], ["pt2"]):
         return ""
     return (
         "One model at a time: run.json and weights.safetensors; or a zip of a folder that Transformers or "
-        "segmentation-models-pytorch saved; or an .onnx file and its .yaml."
+        "segmentation-models-pytorch saved; or an .onnx or .pt2 file and its .yaml."
     )
 
 
@@ -104,9 +104,9 @@ def _written(files: Mapping[str, bytes], home: Path, number: int) -> Path:
         folder.mkdir()
         unpack(data, folder)
         return folder
-    if "onnx" in by_kind:
-        name, data = by_kind["onnx"]
-        path = home / f"{_safe(name.rsplit('.', 1)[0])}.onnx"
+    if kind := next((one for one in ("onnx", "pt2") if one in by_kind), ""):
+        name, data = by_kind[kind]
+        path = home / f"{_safe(name.rsplit('.', 1)[0])}.{kind}"
         path.write_bytes(data)
         if "yaml" in by_kind:
             path.with_suffix(".yaml").write_bytes(by_kind["yaml"][1])

@@ -27,6 +27,8 @@ def zipped(**files: bytes) -> bytes:
         (["run.json", "weights.safetensors"], True),
         (["m.onnx", "m.yaml"], True),
         (["m.onnx"], True),
+        (["m.pt2", "m.yaml"], True),
+        (["m.pt2", "m.onnx"], False),
         (["run.json"], False),
         (["a.zip", "b.zip"], False),
         (["m.yaml"], False),

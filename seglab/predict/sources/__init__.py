@@ -10,12 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from seglab.predict.model import Model
-from seglab.predict.sources import hub, masks, onnx, pickles, run
+from seglab.predict.sources import exported, hub, masks, onnx, pickles, run
 
 SOURCES: Mapping[str, Callable[[str], Model | None]] = {
     "masks": masks.find,
     "pickle": pickles.find,
     "onnx": onnx.find,
+    "exported": exported.find,
     "run": run.find,
     "hub": hub.find,
 }
@@ -26,7 +27,7 @@ def open_model(text: str | Path, key: str = "") -> Model:
 
     Args:
         text: what ``--model`` takes: a folder (a run, or what Transformers or segmentation-models-pytorch saved), an ONNX
-            file, ``masks:DIR``, or a name of the hub.
+            or .pt2 file, ``masks:DIR``, or a name of the hub.
         key: how it is called in files and links; its own by default.
 
     Raises:
@@ -36,6 +37,6 @@ def open_model(text: str | Path, key: str = "") -> Model:
         if (model := find(str(text))) is not None:
             return replace(model, key=key) if key else model
     raise ValueError(
-        f"expected a model, got {str(text)[:200]!r}: no folder of a run or a checkpoint, no .onnx file, no "
+        f"expected a model, got {str(text)[:200]!r}: no folder of a run or a checkpoint, no .onnx or .pt2 file, no "
         "masks:DIR, no OWNER/NAME of the hub"
     )

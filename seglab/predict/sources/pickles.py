@@ -5,8 +5,12 @@ from pathlib import Path
 from seglab.predict.model import Model
 
 SUFFIXES = (".pt", ".pth", ".ckpt", ".bin", ".pkl", ".pickle", ".torchscript")
+EXPORT = (
+    "torch.export.save(torch.export.export(model, (torch.zeros(1, 3, 512, 1024),), "
+    "dynamic_shapes=({2: torch.export.Dim.AUTO, 3: torch.export.Dim.AUTO},)), 'model.pt2')"
+)
 HOW = (
-    "model = build_and_load_it().eval(); "
+    f"model = build_and_load_it().eval(); {EXPORT}, or "
     "torch.onnx.export(model, torch.zeros(1, 3, 512, 1024), 'model.onnx', dynamic_axes={0: {2: 'h', 3: 'w'}}, dynamo=False)"
     ", or model.save_pretrained('folder') where Transformers or segmentation-models-pytorch made it"
 )

@@ -8,10 +8,10 @@ mean: [0.485, 0.456, 0.406]    # optional, of values in 0 to scale
 std: [0.229, 0.224, 0.225]
 scale: 1                       # 1 or 255
 colour: rgb                    # or bgr
-output: logits                 # of an ONNX file: logits, scores (sum to 1) or labels
+output: logits                 # of an ONNX or .pt2 file: logits, scores (sum to 1) or labels
 ```
 
-It is ``seglab.yaml`` in a folder, ``NAME.yaml`` beside ``NAME.onnx``.
+It is ``seglab.yaml`` in a folder, ``NAME.yaml`` beside ``NAME.onnx`` or ``NAME.pt2``.
 """
 
 from collections.abc import Mapping, Sequence

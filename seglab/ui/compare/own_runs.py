@@ -16,10 +16,10 @@ from seglab.ui.uploaded import KINDS, MAX_OWN_RUNS, add_from_hub, add_model, mis
 
 
 def own_run() -> None:
-    """Let the reader add a model for this session: a run, a zipped checkpoint or an ONNX file."""
+    """Let the reader add a model for this session: a run, a zipped checkpoint, an ONNX or a .pt2 file."""
     st.markdown(
         "**Add a model**: `run.json` and `weights.safetensors` of a run; a zip of a folder that Transformers or "
-        "segmentation-models-pytorch saved; or an `.onnx` file and its `.yaml` (docs/models.md)"
+        "segmentation-models-pytorch saved; or an `.onnx` or `.pt2` file and its `.yaml` (docs/models.md)"
     )
     for problem in deployed()[1]:
         st.warning(f"Not on the shelf: {plain(problem, 600)}")
@@ -37,7 +37,7 @@ def own_run() -> None:
             cam_bench().forget(ref)
             st.rerun()
     files = st.file_uploader(
-        "run.json and weights.safetensors, a zip, or .onnx and .yaml",
+        "run.json and weights.safetensors, a zip, or .onnx or .pt2 and .yaml",
         type=list(KINDS),
         accept_multiple_files=True,
         key=f"own-upload-{turn}"
