@@ -21,6 +21,7 @@ from seglab.api.metrics import Metrics
 from seglab.api.models import Loader, Models, OwnModels
 from seglab.api.service import Service
 from seglab.images import MAX_BYTES, ImageError
+from seglab.predict.model import AnswerError
 
 
 def create_api(models: Models | None = None, environ: Mapping[str, str] = os.environ, warm: bool = True) -> FastAPI:
@@ -92,3 +93,7 @@ def _errors(api: FastAPI) -> None:
     @api.exception_handler(ImageError)
     async def unusable(_: Request, error: ImageError) -> JSONResponse:
         return problem(422, str(error))
+
+    @api.exception_handler(AnswerError)
+    async def unanswered(_: Request, error: AnswerError) -> JSONResponse:
+        return problem(503 if error.again else 422, str(error))

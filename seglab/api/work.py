@@ -15,7 +15,7 @@ from seglab.data.corruptions import CORRUPTIONS, SEVERITIES, Severity, corrupt, 
 from seglab.images import ImageError, blend, data_url, encode_jpeg, encode_png, open_photo, resize, resize_labels
 from seglab.labels import space
 from seglab.predict.files import geojson_bytes
-from seglab.predict.model import Model
+from seglab.predict.model import AnswerError, Model
 
 if TYPE_CHECKING:
     from seglab.predict.segmenter import Segmenter
@@ -91,7 +91,7 @@ def batch_item(segmenter: "Callable[[], Segmenter]", model: Model, data: bytes, 
         return json.dumps(
             {"name": name, "answer": answer(segmenter(), model, data, name, options), "error": None}
         ).encode()
-    except ImageError as error:
+    except (ImageError, AnswerError) as error:
         said = str(error)
     except Exception as error:
         log.exception("an image of a batch failed")

@@ -4,7 +4,7 @@ Sources: Sun et al., High-Resolution Representations for Labeling Pixels and Reg
 side); Yuan et al., Object-Contextual Representations for Semantic Segmentation, ECCV 2020 (OCR: the decoder); Liu et al.,
 Polarized Self-Attention, 2021 (PSA, one after the other). The network of branches is timm's; decoder and attention are written
 here from the papers. Ours: timm enlarges by the nearest pixel inside the network, the answer is enlarged as SMP's heads do it,
-and PSA has no hidden layer before its layer normalisation, which is what the paper prints.
+and PSA has no hidden layer before its layer normalisation, as the paper's formulas read.
 """
 
 from collections.abc import Sequence

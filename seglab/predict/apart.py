@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.predict.model import Facts, Model
+from seglab.predict.model import AnswerError, Facts, Model
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 LOAD_S = 180.0  # until a process must have loaded its model
 ANSWER_S = 120.0  # until it must have answered a photo
 MAX_HEADER_BYTES = 2**22
+_FIRST_NEED = 2**30  # bytes, of a model that was never loaded
 MAX_ARRAY_BYTES = 2**31
 MAX_ARRAYS = 8
 _KINDS = ("uint8", "float16", "float32", "float64")
@@ -105,9 +106,10 @@ class Apart:
         """Ask the model; it is loaded first where its process is not there.
 
         Raises:
-            ValueError: with one sentence, whatever happens on the other side; the next question starts a new process.
+            AnswerError: with one sentence, whatever happens on the other side; the next question starts a new process.
         """
         with self._lock:
+            room_for(self)
             if not self.running:
                 self._start()
             return self._asked(said, arrays, limit_s)
@@ -115,11 +117,11 @@ class Apart:
     def describe(self) -> Said:
         """Load the model in a new process and return what it is."""
         with self._lock:
+            room_for(self)
             self._stop()
             return self._start()
 
     def _start(self) -> Said:
-        room_for(self)
         quiet = dict(os.environ) | {"PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         root = Path(__file__).parents[2]
         self._child = subprocess.Popen(
@@ -143,13 +145,13 @@ class Apart:
             found, answers = receive(child.stdout)
         watch.cancel()
         if found is None:
-            raise ValueError(self._why(said, limit_s))
+            raise AnswerError(self._why(said, limit_s), again=True)
         memory = found.pop("memory_bytes", 0)
         self.memory_bytes = memory if isinstance(memory, int) and memory > 0 else 0
         if error := found.get("error"):
             if said.get("ask") == "describe":
                 self._stop()
-            raise ValueError(str(error)[:900])
+            raise AnswerError(str(error)[:900])
         return found, answers
 
     def _too_late(self) -> None:
@@ -209,7 +211,7 @@ def room_for(one: Apart) -> None:
             _RECENT.remove(one)
         _RECENT[:] = [*(other for other in _RECENT if other.running), one]
         others = _RECENT[:-1]
-        need = one.memory_bytes or 2**30  # of one that was never loaded nothing is known
+        need = one.memory_bytes or _FIRST_NEED
         while others and sum(other.memory_bytes for other in others) + need > memory_limit():
             others.pop(0).close_if_idle()
 
@@ -239,7 +241,7 @@ class ApartEngine:
         """Return ``(C, H, W)`` scores of a ``(1, 3, H, W)`` image."""
         _, arrays = self.apart.ask({"ask": "scores"}, (image,))
         if len(arrays) != 1 or arrays[0].ndim != 3 or arrays[0].shape[1:] != image.shape[2:]:
-            raise ValueError("the model's process answered another size than it was asked for")
+            raise AnswerError("the model's process answered another size than it was asked for")
         return arrays[0]
 
 

@@ -19,6 +19,19 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class AnswerError(ValueError):
+    """A photo to which a model that is there has no answer; one sentence for whoever asked.
+
+    Args:
+        said: the sentence.
+        again: asking again may help.
+    """
+
+    def __init__(self, said: str, *, again: bool = False) -> None:
+        super().__init__(said)
+        self.again = again
+
+
 class Source(Protocol):
     """Where a model comes from."""
 
@@ -34,6 +47,25 @@ class Source(Protocol):
             ValueError: where it cannot be loaded; one sentence.
         """
         ...
+
+
+class WithoutNetwork:
+    """A source of answers that has no torch network here, and so no gradients."""
+
+    why = ""  # one sentence
+
+    @property
+    def layers(self) -> Mapping[str, str]:
+        """Nothing."""
+        return {}
+
+    def network(self) -> "nn.Module":
+        """Refuse.
+
+        Raises:
+            ValueError: always.
+        """
+        raise ValueError(self.why)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,9 @@ class Prediction:
     label_space: str
     latency_ms: dict[str, float]  # preprocess, forward, postprocess
     engine: str
-    scores: NDArray[np.float16]  # (C, h, w) at working size, in the model's own label space
+    scores: NDArray[
+        np.float16
+    ]  # (C, h, w) at working size, in the model's own label space; empty where labels were stored
 
     def share_frac(self) -> dict[str, float]:
         """Return each class's share of the photo's area."""
@@ -214,9 +216,8 @@ class Segmenter:
         start = time.perf_counter()
         labels = table[source.labels(name, *size[:2])]
         confidence = np.where(labels == VOID, 0, 255).astype(np.uint8)
-        scores = source.scores(name, *size[:2]).astype(np.float16)
         spent = {"preprocess": 0.0, "forward": 0.0, "postprocess": _ms(start)}
-        return Prediction(labels, confidence, target, spent, self.engine.name, scores)
+        return Prediction(labels, confidence, target, spent, self.engine.name, np.empty((0, 0, 0), np.float16))
 
     def to_labels(self, scores: NDArray[np.float16], height: int, width: int, target: str) -> tuple[Image, Image]:
         """Return labels and confidence in a label space from scores of :meth:`scores`."""

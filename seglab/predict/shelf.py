@@ -9,7 +9,7 @@ from pathlib import Path
 from seglab.predict.apart import open_apart
 from seglab.predict.deployment import BUNDLED_PREFIX, deployment
 from seglab.predict.model import Model
-from seglab.predict.sources import open_model
+from seglab.predict.sources import hub, open_model
 from seglab.predict.sources.run import run_model
 from seglab.records.runs import Record
 from seglab.records.store import RESULTS, RunStore
@@ -77,6 +77,8 @@ def _opened(path: str, changed: tuple[int, ...], alone: bool) -> tuple[Model | N
     try:
         if path.startswith("masks:"):
             return open_model(path), ""
+        if not Path(path).exists() and (name := hub.named(path)):
+            hub.fetch(*name)  # here, for the other process has a time limit
         key = re.sub(r"[^a-z0-9._-]+", "-", Path(path).stem.lower()).strip("-._")[:40] or "model"
         key = f"{key}-here" if key in BUNDLED and not alone else key
         return (open_model if (Path(path) / "run.json").is_file() else open_apart)(path, key), ""

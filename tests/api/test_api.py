@@ -38,7 +38,7 @@ from seglab.data.corruptions import CORRUPTIONS, corrupt
 from seglab.data.scenes import make_scene
 from seglab.images import FORMATS, encode_png, open_photo
 from seglab.labels import SPACES, remap, space
-from seglab.predict.model import Model
+from seglab.predict.model import AnswerError, Model
 from seglab.predict.segmenter import Prediction, Segmenter
 from seglab.predict.shelf import bundled_models
 from seglab.records.files import RunError
@@ -381,6 +381,22 @@ def test_what_was_asked_and_left_is_not_kept_in_memory() -> None:
 
 def resident_mib() -> float:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@pytest.mark.parametrize(("again", "status"), [(True, 503), (False, 422)])
+def test_a_photo_without_an_answer_is_told_in_the_models_own_sentence(again: bool, status: int) -> None:
+    models = Slow(free=True)
+
+    def none(*args: Any, **named: Any) -> Prediction:
+        raise AnswerError("there is no mask of street.jpg", again=again)
+
+    models.predict = none  # type: ignore[method-assign]
+    with listening(create_api(models, {})) as url:
+        said = post(f"{url}/predict?model={KEY}")
+        assert (said.status_code, said.json()) == (status, {"error": "there is no mask of street.jpg"})
+        files = [("images", ("a.png", PHOTO))]
+        batch = requests.post(f"{url}/predict/batch?model={KEY}", files=files, timeout=WAIT_S).json()
+        assert [one["error"] for one in batch] == ["there is no mask of street.jpg"]
 
 
 def test_a_failing_model_is_told_logged_and_counted_and_the_service_goes_on(caplog: pytest.LogCaptureFixture) -> None:

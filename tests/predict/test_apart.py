@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from seglab.predict import apart as apart_module
-from seglab.predict.apart import Apart, ApartSource, open_apart, room_for
+from seglab.predict.apart import Apart, ApartSource, open_apart
 from seglab.predict.model import Model
 from seglab.predict.segmenter import Segmenter
 from seglab.predict.sources import open_model
@@ -142,8 +142,8 @@ def test_the_least_used_is_let_go_where_memory_is_full_and_comes_back_when_asked
         for one in some[:2]:
             one.memory_bytes = 1
             one.ask({"ask": "hello"})
-            one.memory_bytes = 45
-        room_for(some[0])  # asked last, so that the other one goes
+        some[0].ask({"ask": "hello"})  # asked last, so that the other one goes
+        some[0].memory_bytes = some[1].memory_bytes = 45
         some[2].memory_bytes = 40
         some[2].ask({"ask": "hello"})
         assert [one.running for one in some] == [True, False, True]

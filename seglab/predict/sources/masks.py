@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -17,12 +17,9 @@ from numpy.typing import NDArray
 
 from seglab.images import ImageError, open_mask
 from seglab.labels import SPACES, VOID, space
-from seglab.predict.model import Facts, Model
+from seglab.predict.model import AnswerError, Facts, Model, WithoutNetwork
 from seglab.predict.scores import WORKING_PIXELS
 from seglab.predict.sources.sidecar import told_beside
-
-if TYPE_CHECKING:
-    from torch import nn
 
 PREFIX = "masks:"
 MAX_MASKS = 100_000
@@ -30,7 +27,7 @@ _LOOKED_AT = 5  # masks that are opened to see whether the ids fit
 
 
 @dataclass(frozen=True, eq=False)
-class MaskSource:
+class MaskSource(WithoutNetwork):
     """A folder of masks.
 
     Attributes:
@@ -43,28 +40,18 @@ class MaskSource:
     ids: NDArray[np.uint8]
     num_classes: int
 
-    @property
-    def layers(self) -> Mapping[str, str]:
-        """Nothing: masks have no gradients."""
-        return {}
-
-    def network(self) -> "nn.Module":
-        """Refuse: there is none.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("masks of a folder have no network: they can be compared and evaluated, nothing else")
+    why = "masks of a folder have no network: they can be compared, nothing else"
 
     def labels(self, name: str, height: int, width: int) -> NDArray[np.uint8]:
         """Return ``(height, width)`` ids of the label space for a photo.
 
         Raises:
-            ValueError: where there is no mask of that photo, or it has another size.
+            AnswerError: where there is no mask of that photo.
+            ImageError: where it cannot be read, or has another size than the photo.
         """
         path = self.masks.get(PurePath(name).stem)
         if path is None:
-            raise ValueError(
+            raise AnswerError(
                 f"there is no mask of {name[:80]} in the folder: it would be {PurePath(name).stem[:80]}.png"
             )
         labels: NDArray[np.uint8] = self.ids[open_mask(path, size=(height, width))]

@@ -4,7 +4,6 @@
 kind of number, number of classes) is read from it; what it does not tell is asked for with the likely reading, never guessed.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,37 +12,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from seglab.predict.model import Model
+from seglab.predict.model import Model, WithoutNetwork
 from seglab.predict.sources.graphs import MAX_BYTES, PROBE_PX, Graph, model_of
 
 if TYPE_CHECKING:
-    from torch import nn
-
     from seglab.models.adapted import Adapter
 
 _ELSEWHERE = b"\n\x08location"  # a tensor's data in a file beside it, as protobuf writes it
 
 
 @dataclass(frozen=True)
-class OnnxSource:
+class OnnxSource(WithoutNetwork):
     """A file that is read when it is asked."""
 
     path: Path
     graph: Graph
     adapter: "Adapter"
 
-    @property
-    def layers(self) -> Mapping[str, str]:
-        """Nothing: an ONNX file has no gradients."""
-        return {}
-
-    def network(self) -> "nn.Module":
-        """Refuse: there is no torch network.
-
-        Raises:
-            ValueError: always.
-        """
-        raise ValueError("an ONNX file has no gradients and no torch network")
+    why = "an ONNX file has no gradients and no torch network"
 
     def engine(self) -> "OnnxEngine":
         """Return the engine that answers images."""

@@ -181,8 +181,9 @@ def facts(model: Model, answer: Answer | None = None) -> str:
     if miou is not None:
         classes = space(model.label_space).short if model.label_space in SPACES else model.label_space
         parts = [f"val mIoU {miou * 100:.1f} %, {model.facts.test_words} ({DATA_TITLES.get(data, data)}, {classes})"]
-    parts.append(f"{(model.facts.parameters or 0) / 1e6:.1f} M parameters")
+    if model.facts.parameters is not None:
+        parts.append(f"{model.facts.parameters / 1e6:.1f} M parameters")
     if answer is not None:
         spent = answer.latency_ms
-        parts.append(f"forward {spent['forward']:.0f} ms" if spent else "stored answer")
+        parts.append(f"forward {spent['forward']:.0f} ms" if spent else answer.engine or "stored answer")
     return " · ".join(parts)

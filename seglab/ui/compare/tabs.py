@@ -122,7 +122,7 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
                 "test mIoU": f"{facts.test.miou * 100:.1f} %" if facts.test else facts.no_test,
                 "data": facts.data or "?",
                 "val split": f"{facts.split or '?'}, {'?' if facts.images is None else facts.images} images",
-                "parameters (M)": (facts.parameters or 0) / 1e6,
+                "parameters (M)": None if facts.parameters is None else facts.parameters / 1e6,
                 "epochs": facts.epochs,
                 "starts from": facts.starts_from,
                 "teacher": facts.teacher or "none",
@@ -157,6 +157,8 @@ def _models(photo: ShownPhoto, results: list[Result], chosen: Settings) -> None:
             "this machine, once, while the page was being drawn; compiling a model for a new photo shape is not counted. "
             "benchmarks/compare_latency.py measures warm medians."
         )
+    elif any(r.answer.engine for r in results):
+        st.caption("Masks of a folder are not computed here: they have no latency.")
     else:
         st.caption("These answers were stored ahead of time; upload a photo to see latencies of this machine.")
 
